@@ -1,0 +1,341 @@
+//! Every key: its name, its bounds, its default, its unit. What it means to an operator stands in `config.toml`.
+//!
+//! A new key is one line here, one field in `tree.rs` and one line in `config.toml`; a test notices when the last is
+//! missing or says another default. What concerns more than one key is in `rules.rs`.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::meaning;
+use super::page::Text;
+use super::rules::{Kind, Rules};
+use super::table::Table;
+use super::tree::{
+    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, StoreKeys,
+    Transcriber, Turn, Twilio, Voice,
+};
+
+/// How many media threads `threads = 0` makes at most: one carries about a thousand calls, eight more than a machine
+/// should be trusted with.
+pub const MEDIA_THREADS_AUTO: usize = 8;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Reads the whole file. What it returns is complete but worthless if a problem was noted.
+pub(super) fn read(mut root: Table<'_>) -> Config {
+    let page = root.page;
+    let mut rules = Rules::default();
+    let mut config = Config {
+        file: page.source.file.clone(),
+        http: http(&mut root, &mut rules),
+        twilio: twilio(&mut root, &mut rules),
+        store: store(&mut root),
+        limits: limits(&mut root),
+        media: media(&mut root),
+        log: log(&mut root),
+        plugins: each(&mut root, "plugins", &mut rules, plugin),
+        voices: each(&mut root, "voices", &mut rules, voice),
+        transcribers: each(&mut root, "transcribers", &mut rules, transcriber),
+        agents: each(&mut root, "agents", &mut rules, agent),
+        numbers: BTreeMap::new(),
+        default_agent: String::new(),
+        source: page.source.clone(),
+    };
+    for (number, table) in root.named("numbers", meaning::number_refused) {
+        config
+            .numbers
+            .insert(number, self::number(table, &mut rules));
+    }
+    root.finish();
+    rules.apply(page, &mut config);
+    config
+}
+
+fn each<'a, T>(
+    root: &mut Table<'a>,
+    key: &'static str,
+    rules: &mut Rules,
+    read: fn(Table<'a>, &mut Rules) -> T,
+) -> BTreeMap<String, T> {
+    let named = root.named(key, meaning::name_refused);
+    named
+        .into_iter()
+        .map(|(name, table)| (name, read(table, rules)))
+        .collect()
+}
+
+fn http(root: &mut Table<'_>, rules: &mut Rules) -> Http {
+    let mut t = root.table("http");
+    let listen = t.read("listen", |text| {
+        rules.listen = Some(text.span.clone());
+        meaning::listen(text)
+    });
+    let http = Http {
+        listen: listen.unwrap_or(DEFAULT_LISTEN),
+        listen_explicit: listen.is_some(),
+        public_url: t.read("public_url", meaning::public_url),
+        trusted_proxies: t.list("trusted_proxies", meaning::network),
+        max_connections: t.count("max_connections", 1..=1_000_000, 4096, "connections"),
+        // Half of all: one address cannot lock out the rest, and a carrier, a proxy or a load test, which is one
+        // address, still fits with a thousand calls.
+        max_connections_per_ip: t.count(
+            "max_connections_per_ip",
+            1..=1_000_000,
+            2048,
+            "connections",
+        ),
+        header_timeout_secs: t.number("header_timeout_secs", 1..=300, 10, "seconds"),
+    };
+    rules.public_url = t.has("public_url");
+    t.finish_in(root);
+    http
+}
+
+fn twilio(root: &mut Table<'_>, rules: &mut Rules) -> Twilio {
+    let mut t = root.table("twilio");
+    let account_sid = t.read("account_sid", meaning::account_sid);
+    let token = t.read("auth_token", |text| {
+        Ok((text.span.clone(), text.text.as_str().into()))
+    });
+    let (span, auth_token) = token.unzip();
+    rules.auth_token = span;
+    let validate = t.switch_at("validate_signature");
+    // A token that cannot be read must not open the door.
+    let validate_signature = validate.as_ref().map_or(t.has("auth_token"), |&(on, _)| on);
+    rules.validate_signature = validate.map(|(_, span)| span);
+    let twilio = Twilio {
+        account_sid,
+        auth_token,
+        validate_signature,
+        allow_unsigned: t.switch("allow_unsigned").unwrap_or(false),
+        fallback_text: phrase(&mut t, "fallback_text")
+            .unwrap_or_else(|| "Sorry, something went wrong. Please call again.".to_owned()),
+        fallback_language: language(&mut t, "fallback_language")
+            .unwrap_or_else(|| "en-US".to_owned()),
+        busy_text: phrase(&mut t, "busy_text").unwrap_or_else(|| {
+            "All lines are busy. Please call again in a few minutes.".to_owned()
+        }),
+    };
+    t.finish_in(root);
+    twilio
+}
+
+fn store(root: &mut Table<'_>) -> StoreKeys {
+    let mut t = root.table("store");
+    let path = t
+        .text("path")
+        .map_or_else(|| PathBuf::from("state"), |text| text.text.into());
+    let store = StoreKeys {
+        path: t.page.folder.join(path),
+    };
+    t.finish_in(root);
+    store
+}
+
+fn limits(root: &mut Table<'_>) -> Limits {
+    let mut t = root.table("limits");
+    let limits = Limits {
+        calls: t.count("calls", 1..=100_000, 1000, "calls"),
+        calls_per_caller: t.count("calls_per_caller", 1..=100_000, 10, "calls"),
+        // 24 hours is Twilio's own limit for a call.
+        call_secs: t.number("call_secs", 1..=86_400, 3600, "seconds"),
+        drain_secs: t.number("drain_secs", 0..=86_400, 900, "seconds"),
+        token_secs: t.number("token_secs", 1..=600, 60, "seconds"),
+        start_secs: t.number("start_secs", 1..=60, 5, "seconds"),
+        // A carrier sends 50 messages a second, so a few seconds of nothing are a dead line; 15 outlast a bad roam.
+        idle_secs: t.number("idle_secs", 2..=600, 15, "seconds"),
+    };
+    t.finish_in(root);
+    limits
+}
+
+fn media(root: &mut Table<'_>) -> Media {
+    let mut t = root.table("media");
+    let media = Media {
+        threads: t.count("threads", 0..=256, 0, "threads"),
+        lead_ms: t.number("lead_ms", 40..=2000, 250, "milliseconds"),
+    };
+    t.finish_in(root);
+    media
+}
+
+fn log(root: &mut Table<'_>) -> Log {
+    let mut t = root.table("log");
+    let formats = [
+        ("auto", LogFormat::Auto),
+        ("text", LogFormat::Text),
+        ("json", LogFormat::Json),
+    ];
+    let log = Log {
+        level: t
+            .read("level", meaning::log_level)
+            .unwrap_or_else(|| "info".to_owned()),
+        format: t.choice("format", &formats, LogFormat::Auto),
+    };
+    t.finish_in(root);
+    log
+}
+
+fn plugin(mut t: Table<'_>, _: &mut Rules) -> Plugin {
+    let library = t
+        .required("library", "responder_echo")
+        .map(|text| text.text)
+        .unwrap_or_default();
+    let sha256 = t.read("sha256", meaning::sha256);
+    let (keys, secret_paths) = t.rest();
+    Plugin {
+        library,
+        sha256,
+        keys,
+        secret_paths,
+    }
+}
+
+fn voice(mut t: Table<'_>, rules: &mut Rules) -> Voice {
+    let plugin = required_name(&mut t, "plugin", "pico", Kind::Plugin, rules);
+    let fallback = name(&mut t, "fallback", Kind::Voice, rules);
+    let language = language(&mut t, "language");
+    let (keys, secret_paths) = t.rest();
+    Voice {
+        plugin,
+        fallback,
+        language,
+        keys,
+        secret_paths,
+    }
+}
+
+fn transcriber(mut t: Table<'_>, rules: &mut Rules) -> Transcriber {
+    let plugin = required_name(&mut t, "plugin", "ears", Kind::Plugin, rules);
+    let fallback = name(&mut t, "fallback", Kind::Transcriber, rules);
+    let language = language(&mut t, "language");
+    let (keys, secret_paths) = t.rest();
+    Transcriber {
+        plugin,
+        fallback,
+        language,
+        keys,
+        secret_paths,
+    }
+}
+
+fn agent(mut t: Table<'_>, rules: &mut Rules) -> Agent {
+    rules.agents.push(t.place.clone());
+    let language = language(&mut t, "language").unwrap_or_else(|| "en-US".to_owned());
+    let agent = Agent {
+        responder: required_name(&mut t, "responder", "echo", Kind::Plugin, rules),
+        voice: required_name(&mut t, "voice", "english", Kind::Voice, rules),
+        transcriber: name(&mut t, "transcriber", Kind::Transcriber, rules),
+        greeting: phrase(&mut t, "greeting"),
+        turn: turn(&mut t, &language),
+        language,
+    };
+    t.finish();
+    agent
+}
+
+fn turn(agent: &mut Table<'_>, language: &str) -> Turn {
+    let mut t = agent.table("turn");
+    let says = Phrases::of(language);
+    let detectors = [
+        ("neural", Detector::Neural),
+        ("energy", Detector::Energy),
+        ("off", Detector::Off),
+    ];
+    let ms = "milliseconds";
+    let turn = Turn {
+        end_of_turn_ms: t.number("end_of_turn_ms", 50..=10_000, 400, ms),
+        barge_in: t.switch("barge_in").unwrap_or(true),
+        barge_in_ms: t.number("barge_in_ms", 20..=5000, 200, ms),
+        no_input_ms: t.number("no_input_ms", 0..=600_000, 8000, ms),
+        no_input_text: phrase(&mut t, "no_input_text").unwrap_or_else(|| says.no_input.to_owned()),
+        no_input_limit: u32::try_from(t.number("no_input_limit", 1..=100, 3, "times")).unwrap_or(1),
+        goodbye_text: phrase(&mut t, "goodbye_text").unwrap_or_else(|| says.goodbye.to_owned()),
+        apology_text: phrase(&mut t, "apology_text").unwrap_or_else(|| says.apology.to_owned()),
+        reply_deadline_ms: t.number("reply_deadline_ms", 100..=120_000, 10_000, ms),
+        detector: t.choice("detector", &detectors, Detector::Neural),
+        // Four frames of six: a cough is shorter, the first syllable of "yes" is not.
+        start_voiced_ms: t.number("start_voiced_ms", 20..=2000, 80, ms),
+        start_window_ms: t.number("start_window_ms", 20..=2000, 120, ms),
+    };
+    if turn.start_voiced_ms > turn.start_window_ms {
+        let message = format!(
+            "{}: start_voiced_ms ({}) cannot be more than start_window_ms ({})",
+            t.path, turn.start_voiced_ms, turn.start_window_ms
+        );
+        t.page.problem(t.place.clone(), message, None);
+    }
+    t.finish_in(agent);
+    turn
+}
+
+/// What an agent says on its own account unless told otherwise, in its language if it is one of ours.
+struct Phrases {
+    no_input: &'static str,
+    goodbye: &'static str,
+    apology: &'static str,
+}
+
+impl Phrases {
+    fn of(language: &str) -> Phrases {
+        match language
+            .split('-')
+            .next()
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            Some("es") => Phrases {
+                no_input: "¿Sigue ahí?",
+                goodbye: "No le oigo, así que voy a colgar. ¡Hasta pronto!",
+                apology: "Perdone, algo ha fallado. ¿Puede repetirlo?",
+            },
+            _ => Phrases {
+                no_input: "Are you still there?",
+                goodbye: "I cannot hear you, so I will hang up now. Goodbye!",
+                apology: "Sorry, something went wrong. Could you say that again?",
+            },
+        }
+    }
+}
+
+fn number(mut t: Table<'_>, rules: &mut Rules) -> Number {
+    let number = Number {
+        agent: required_name(&mut t, "agent", "default", Kind::Agent, rules),
+    };
+    t.finish();
+    number
+}
+
+/// A sentence to be spoken.
+fn phrase(t: &mut Table<'_>, key: &'static str) -> Option<String> {
+    t.read(key, meaning::phrase)
+}
+
+fn language(t: &mut Table<'_>, key: &'static str) -> Option<String> {
+    t.read(key, meaning::language)
+}
+
+/// The name of something defined elsewhere in the file.
+fn name(t: &mut Table<'_>, key: &'static str, kind: Kind, rules: &mut Rules) -> Option<String> {
+    let text = t.text(key)?;
+    Some(refer(t, key, kind, text, rules))
+}
+
+fn required_name(
+    t: &mut Table<'_>,
+    key: &'static str,
+    example: &str,
+    kind: Kind,
+    rules: &mut Rules,
+) -> String {
+    let text = t.required(key, example);
+    text.map(|text| refer(t, key, kind, text, rules))
+        .unwrap_or_default()
+}
+
+fn refer(t: &Table<'_>, key: &str, kind: Kind, text: Text, rules: &mut Rules) -> String {
+    let name = text.text.clone();
+    rules.refer(kind, t.path_of(key), text);
+    name
+}

@@ -1,0 +1,78 @@
+//! "Did you mean": the name closest to a mistyped one.
+//!
+//! Only for hints. Nothing is ever accepted because it is close.
+
+/// The candidate that the word was most likely meant to be, or `None` if none is near enough to suggest.
+///
+/// Near enough is one slip in three letters; swapped neighbours count as one slip.
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    let limit = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (slips(word, candidate), candidate))
+        .filter(|&(slips, _)| slips <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Longer words are never near anything: this bounds the work, which grows with the product of the lengths.
+const WORD_CHARS: usize = 64;
+
+/// How many letters must be added, dropped, changed or swapped with their neighbour (optimal string alignment).
+fn slips(from: &str, to: &str) -> usize {
+    let from: Vec<char> = from.chars().flat_map(char::to_lowercase).collect();
+    let to: Vec<char> = to.chars().flat_map(char::to_lowercase).collect();
+    if from.len() > WORD_CHARS || to.len() > WORD_CHARS {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for i in 1..=from.len() {
+        let mut next = vec![i];
+        for j in 1..=to.len() {
+            let change = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut least = change.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            next.push(least);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_counted_like_a_typist_counts_them() {
+        for (from, to, count) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("voice", "voice", 0),
+            ("voice", "voices", 1),
+            ("vioce", "voice", 1),
+            ("Voice", "voice", 0),
+            ("agent", "number", 6),
+            ("zürich", "zurich", 1),
+        ] {
+            assert_eq!(slips(from, to), count, "{from} → {to}");
+            assert_eq!(slips(to, from), count, "{to} → {from}");
+        }
+    }
+
+    #[test]
+    fn only_a_near_word_is_suggested() {
+        let keys = ["end_of_turn_ms", "barge_in", "barge_in_ms", "no_input_ms"];
+        assert_eq!(nearest("end_of_turn", keys), Some("end_of_turn_ms"));
+        assert_eq!(nearest("barge-in", keys), Some("barge_in"));
+        assert_eq!(nearest("greeting", keys), None);
+        assert_eq!(nearest("", keys), None);
+        assert_eq!(nearest(&"e".repeat(100_000), keys), None);
+    }
+}
