@@ -1,0 +1,41 @@
+//! Plugins, seen from the host: a library is loaded once per content ([`Library`]), opened with a configuration
+//! ([`Generation`]), put on the [`Shelf`] under its name, and started once per call and role ([`Stream`]). The contract
+//! both sides keep is the crate `voice-plugin`; here is what the host does about plugins that do not keep it.
+//!
+//! ```text
+//!  path ─ keep ─ elf ──► private copy ─► Library ─ open ─► Generation ─ put ─► Shelf
+//!         read once      NAME-HASH.so    never unloaded    own thread, 10 s     │ get, per call
+//!                                                                              ▼
+//!  media thread      events ── send() ──►  plugin  ── reserve/commit ──► ring ── next()/take() ──► media thread
+//!                                └ watch: who is inside, since when          └ records carry their turn
+//! ```
+//!
+//! This is the only room of the daemon with `unsafe` in it. It knows no sockets and no turns: that a record is stale it
+//! sees from a number the leg raised.
+
+mod deadline;
+mod describe;
+mod elf;
+mod error;
+mod generation;
+mod host;
+mod keep;
+mod library;
+mod memory;
+mod out;
+mod ring;
+mod shelf;
+mod stream;
+mod watch;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+pub use describe::{Describe, Encoding, Format};
+pub use error::{Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
+pub use generation::{CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
+pub use library::{LOAD_DEADLINE, Library, resident_builds};
+pub use shelf::Shelf;
+pub use stream::{Record, Stream};
