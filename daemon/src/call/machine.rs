@@ -1,0 +1,435 @@
+//! `Call`: what is known of one conversation, the doors through which it is told things, and its deadlines. The
+//! decisions are next door: about the caller in `turns`, about the agent's speech in `speaking`.
+//!
+//! Every door has the same shape: take note of the time, let the room next door decide, then `settle`, which
+//! lets everything follow that has become possible. A deadline is never armed or disarmed; `poll_timeout` reads
+//! it off the state, so none can be forgotten.
+
+use super::ear::Ear;
+use super::input::{Input, Turn, Utterance, Why};
+use super::output::{Note, Output, Timer};
+use super::playout::{Pace, Playout};
+use super::saying::{MAX_QUEUED_UTTERANCES, Origin, Saying, Stage};
+use super::settings::Settings;
+use super::time::{CallTime, ms};
+use super::turns::OpenReply;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Outputs that may wait to be fetched. One entry makes a few, or two for each of the utterances under way when they
+/// are cut off; one who does not fetch them is not listened to until he does.
+pub(super) const MAX_OUTPUTS: usize = 256;
+
+/// Fixed sentences that can come on top of a full queue of replies: two apologies, a prompt, a goodbye.
+const MAX_SENTENCES: usize = 4;
+
+/// Who may speak now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// The agent says his first sentence.
+    Greeting,
+    /// The caller, if he likes.
+    Listening,
+    /// Nobody: the agent is about to say something and has not begun.
+    Thinking,
+    /// The agent.
+    Speaking,
+    /// Nobody any more.
+    Ended,
+}
+
+/// The call will be ended when the agent has finished speaking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    pub(super) why: Why,
+    /// The caller can still prevent it by speaking.
+    pub(super) revocable: bool,
+}
+
+/// A bug put in on purpose, to prove that the simulation would find it.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Planted {
+    ClearsOnlyWhatIsUnsent,
+    ForgetsWhatWasCut,
+    SpeaksOnAfterClear,
+    AsksTwoAtOnce,
+    NeverEnds,
+}
+
+/// One conversation. See the [module](super) for how it is driven.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) settings: Arc<Settings>,
+    pub(super) pace: Pace,
+    /// The latest time we were told.
+    now: CallTime,
+    started: bool,
+    pub(super) floor: Floor,
+    pub(super) own_turns: bool,
+
+    pub(super) ear: Ear,
+    /// The caller is in the middle of turn `asked + 1`.
+    pub(super) his_turn: bool,
+    /// The latest turn the responder was asked to answer.
+    pub(super) asked: Turn,
+    /// Since when nobody speaks, while we listen.
+    pub(super) quiet_since: CallTime,
+    pub(super) no_inputs: u32,
+
+    /// The responder's answer to `asked`, until it is complete.
+    pub(super) reply: Option<OpenReply>,
+    /// When the turn that waits for its first sound was decided.
+    pub(super) decided: Option<CallTime>,
+    /// The first turn whose reply has not been cancelled.
+    pub(super) wanted_turn: Turn,
+    pub(super) responder_failures: u32,
+
+    /// The agent's utterances that have not left the caller's ear, in order.
+    pub(super) sayings: VecDeque<Saying>,
+    pub(super) utterance: Utterance,
+    pub(super) cancelled_utterance: Utterance,
+    /// When the voice last gave us something, or last had nothing of its own standing ready.
+    pub(super) voice_since: CallTime,
+    pub(super) voice_failures: u32,
+    /// Samples at the end of the queue that nobody asked for. They are never played.
+    pub(super) stray: u64,
+    pub(super) stray_noted: bool,
+    pub(super) playout: Playout,
+    pub(super) pace_at: Option<CallTime>,
+    pub(super) underruns: u32,
+
+    pub(super) leaving: Option<Leaving>,
+    /// The longest allowed time is over.
+    over: bool,
+    outputs: VecDeque<Output>,
+    #[cfg(test)]
+    pub(super) planted: Option<Planted>,
+}
+
+impl Call {
+    /// A call that has not begun.
+    pub fn new(settings: impl Into<Arc<Settings>>) -> Call {
+        let settings = settings.into();
+        Call {
+            pace: Pace::new(&settings),
+            now: CallTime(0),
+            started: false,
+            floor: Floor::Listening,
+            own_turns: settings.own_turns,
+            ear: Ear::new(&settings),
+            his_turn: false,
+            asked: 0,
+            quiet_since: CallTime(0),
+            no_inputs: 0,
+            reply: None,
+            decided: None,
+            wanted_turn: 0,
+            responder_failures: 0,
+            sayings: VecDeque::new(),
+            utterance: 0,
+            cancelled_utterance: 0,
+            voice_since: CallTime(0),
+            voice_failures: 0,
+            stray: 0,
+            stray_noted: false,
+            playout: Playout::new(settings.mark_grace_ms),
+            pace_at: None,
+            underruns: 0,
+            leaving: None,
+            over: false,
+            outputs: VecDeque::new(),
+            #[cfg(test)]
+            planted: None,
+            settings,
+        }
+    }
+
+    /// The stream is open: greet, or listen. A second start is ignored.
+    pub fn start(&mut self, now: CallTime) {
+        if self.started || self.is_deaf() {
+            return;
+        }
+        let now = self.tick(now);
+        self.started = true;
+        self.quiet_since = now;
+        if let Some(text) = self.settings.greeting.clone() {
+            self.say(text, Origin::Greeting);
+        }
+        if !self.sayings.is_empty() {
+            self.floor = Floor::Greeting;
+        }
+        self.settle(now);
+    }
+
+    /// From now on the responder takes its own turns: it hears the sound itself and speaks when it likes. No end of
+    /// turn is looked for, nothing it says is cut off, and silence is no reason to ask. What it sounds before the
+    /// greeting has been heard is thrown away.
+    pub fn set_own_turns(&mut self) {
+        self.own_turns = true;
+        self.his_turn = false;
+        self.reply = None;
+    }
+
+    /// Something happened.
+    pub fn handle_input(&mut self, now: CallTime, input: Input<'_>) {
+        if self.is_deaf() {
+            return;
+        }
+        let now = self.tick(now);
+        match input {
+            // Who takes his own turns also listens himself; these frames are all there is on a live line.
+            Input::Heard { .. } if self.own_turns => return,
+            Input::Heard { voiced } => self.heard(now, voiced),
+            Input::Digit(digit) => self.digit(now, digit),
+            Input::Reply { turn, reply } => self.replied(now, turn, reply),
+            Input::Speech { utterance, speech } => self.spoken(now, utterance, speech),
+            Input::Marked(mark) => self.marked(now, mark),
+            Input::Stop(why) => return self.end(now, why),
+        }
+        self.settle(now);
+    }
+
+    /// The deadline of `poll_timeout` has come. Too early a call does nothing.
+    pub fn handle_timeout(&mut self, now: CallTime) {
+        if self.is_deaf() {
+            return;
+        }
+        let now = self.tick(now);
+        let due = |deadline: Option<CallTime>| deadline.is_some_and(|deadline| deadline <= now);
+        while due(self.max_call_deadline()) && self.floor != Floor::Ended {
+            self.too_long(now);
+        }
+        self.ear_timeout(now);
+        if due(self.responder_deadline()) {
+            self.responder_is_late();
+        }
+        if due(self.voice_deadline()) {
+            self.voice_is_late();
+        }
+        if due(self.no_input_deadline()) {
+            self.nobody_speaks(now);
+        }
+        if due(self.playout.due()) {
+            self.mark_is_overdue(now);
+        }
+        self.settle(now);
+    }
+
+    /// What to do, in order, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call `handle_timeout` if nothing happens before, and what for. After it was called, this lies ahead.
+    pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
+        if self.floor == Floor::Ended {
+            return None;
+        }
+        [
+            (self.pace_at, Timer::Pace),
+            (self.ear_deadline(), Timer::Endpoint),
+            (self.responder_deadline(), Timer::PluginDeadline),
+            (self.voice_deadline(), Timer::PluginDeadline),
+            (self.no_input_deadline(), Timer::NoInput),
+            (self.playout.due(), Timer::MarkOverdue),
+            (self.max_call_deadline(), Timer::MaxCall),
+        ]
+        .into_iter()
+        .filter_map(|(deadline, timer)| Some((deadline?, timer)))
+        .min_by_key(|(deadline, _)| *deadline)
+    }
+
+    /// Who may speak now.
+    pub fn floor(&self) -> Floor {
+        self.floor
+    }
+
+    /// How often the caller heard a gap within an utterance because its sound came too late.
+    pub fn underruns(&self) -> u32 {
+        self.underruns
+    }
+
+    /// How far ahead of the caller's ear we have sent, in milliseconds.
+    pub fn lead_ms(&self, now: CallTime) -> u64 {
+        ms(self.playout.lead(now.max(self.now)))
+    }
+
+    pub(super) fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.put(Output::Note(note));
+    }
+
+    /// May nothing be told any more, or not until the outputs have been fetched?
+    fn is_deaf(&self) -> bool {
+        self.floor == Floor::Ended || self.outputs.len() >= MAX_OUTPUTS
+    }
+
+    fn tick(&mut self, now: CallTime) -> CallTime {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// Lets everything follow that has become possible.
+    fn settle(&mut self, now: CallTime) {
+        if self.floor == Floor::Ended {
+            return;
+        }
+        self.pump(now);
+        self.retire(now);
+        self.throw_strays_away(now);
+        self.ask_voice(now);
+        match self.leaving {
+            Some(leaving) if self.sayings.is_empty() => self.hang_up(now, leaving.why),
+            Some(_) | None => self.pass_floor(now),
+        }
+        debug_assert_eq!(self.fault(), None, "at {now}: {self:#?}");
+    }
+
+    fn pass_floor(&mut self, now: CallTime) {
+        let floor = match self.sayings.front() {
+            Some(saying) if saying.origin == Origin::Greeting => Floor::Greeting,
+            Some(saying) if saying.sent > 0 || self.floor == Floor::Speaking => Floor::Speaking,
+            Some(_) => Floor::Thinking,
+            None if self.reply.is_some() => Floor::Thinking,
+            None => Floor::Listening,
+        };
+        let before = std::mem::replace(&mut self.floor, floor);
+        if floor == Floor::Listening && before != Floor::Listening {
+            self.quiet_since = now;
+            if self.ear.in_speech() && !self.own_turns && !self.his_turn {
+                self.begin_turn(); // he began while the agent was speaking and is still at it
+            }
+        }
+    }
+
+    fn max_call_deadline(&self) -> Option<CallTime> {
+        #[cfg(test)]
+        if self.planted == Some(Planted::NeverEnds) && self.over {
+            return None;
+        }
+        let end = match self.settings.max_call_secs {
+            0 => return None,
+            secs => CallTime::from_ms(secs.saturating_mul(1000)),
+        };
+        // A goodbye may take as long as a mark may be late; then the line is cut whatever is being said.
+        Some(if self.over {
+            end.plus_ms(self.settings.mark_grace_ms)
+        } else {
+            end
+        })
+    }
+
+    fn too_long(&mut self, now: CallTime) {
+        if std::mem::replace(&mut self.over, true) {
+            return self.hang_up(
+                now,
+                self.leaving.map_or(Why::TooLong, |leaving| leaving.why),
+            );
+        }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.revocable = false; // a goodbye is being said already
+            return;
+        }
+        self.his_turn = false;
+        self.silence_agent(now);
+        self.leave(Why::TooLong, false);
+    }
+
+    /// Ends the call when everything said has been heard, a goodbye included if there is one.
+    pub(super) fn leave(&mut self, why: Why, revocable: bool) {
+        if let Some(text) = self.settings.goodbye_text.clone()
+            && matches!(why, Why::NoInput | Why::TooLong)
+        {
+            self.say(text, Origin::Sentence);
+        }
+        self.leaving = Some(Leaving { why, revocable });
+    }
+
+    /// May the caller take the floor from the agent?
+    pub(super) fn may_be_stopped(&self) -> bool {
+        self.leaving.is_none_or(|leaving| leaving.revocable)
+    }
+
+    fn hang_up(&mut self, now: CallTime, why: Why) {
+        if self.floor == Floor::Ended {
+            return;
+        }
+        self.tell_what_was_cut(self.playout.head(now));
+        self.put(Output::HangUp);
+        self.end(now, why);
+    }
+
+    fn end(&mut self, now: CallTime, why: Why) {
+        self.tell_what_was_cut(self.playout.head(now));
+        self.note(Note::Ended { why });
+        self.put(Output::Done(why));
+        self.floor = Floor::Ended;
+        self.his_turn = false;
+        self.reply = None;
+        self.pace_at = None;
+    }
+
+    /// What only a bug of ours can have caused, as a sentence.
+    fn fault(&self) -> Option<&'static str> {
+        let sent: u64 = self.sayings.iter().map(|saying| saying.sent).sum();
+        let arriving = self
+            .sayings
+            .iter()
+            .filter(|saying| saying.is_arriving())
+            .count();
+        let queued = self
+            .sayings
+            .iter()
+            .skip_while(|saying| saying.is_under_way());
+        let listening = self.floor == Floor::Listening;
+        [
+            (
+                self.outputs.len() > MAX_OUTPUTS * 2,
+                "one entry made too many outputs",
+            ),
+            (
+                self.sayings.len() > MAX_QUEUED_UTTERANCES + MAX_SENTENCES,
+                "too many utterances",
+            ),
+            (
+                self.sayings
+                    .iter()
+                    .any(|saying| saying.sent > saying.arrived),
+                "more was sent than had arrived",
+            ),
+            (
+                sent > self.playout.sent(),
+                "utterances were sent that the clock never saw",
+            ),
+            (arriving > 1, "two utterances arrive at once"),
+            (
+                queued
+                    .into_iter()
+                    .any(|saying| saying.stage != Stage::Queued),
+                "asked out of order",
+            ),
+            (
+                self.his_turn && !listening && self.floor != Floor::Ended,
+                "both have the floor",
+            ),
+            (
+                listening && !self.sayings.is_empty(),
+                "listening while something is being said",
+            ),
+            (
+                listening && self.reply.is_some(),
+                "listening while a reply is open",
+            ),
+            (
+                self.pace_at.is_some_and(|at| at <= self.now),
+                "a pace that has passed",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(is, what)| is.then_some(what))
+    }
+}

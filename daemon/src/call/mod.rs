@@ -1,0 +1,52 @@
+//! The conversation. `Call` is told what happened and when, and answers what to do; it touches nothing.
+//!
+//! Absent on purpose: clocks (time is an argument), sockets, threads, async, files, samples, JSON, carriers. What is
+//! left can be drawn as a strip chart, simulated by seed and replayed from a recording of its inputs.
+//!
+//! One input, then drain the outputs until there are none, then wait for the next input or for `poll_timeout`:
+//!
+//! ```text
+//! handle_input(now, input) ──┐                             ┌── Respond, Speak, Play, Mark, Clear, Cancel,
+//!                            ├─→  ear · turns · playout  ──→    Note, HangUp, Done      (poll_output)
+//! handle_timeout(now) ───────┘                             └── the next deadline and why (poll_timeout)
+//!
+//! ear     Quiet → Starting → Speaking → Stopping → Quiet
+//! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening;   Ended from anywhere
+//! ```
+//!
+//! The caller's side is `ear` (is he speaking?) and `turns` (whose floor is it, who has to answer?). The agent's side
+//! is `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is sent) and
+//! `playout` (what the caller has heard by now). `machine` holds them together and owns the deadlines.
+//!
+//! What the core expects of the one who drives it:
+//!
+//! - Samples stand ready in one queue, in the order in which they were told. `Play` takes from its front, `Clear`
+//!   empties it. Sound of an utterance up to the last `Cancel`, or of a turn up to the last `CancelReply`, that still
+//!   arrives is dropped there and need not be told.
+//! - From `Speak` to the end of that utterance the responder's own sound is held back, or the two would mix.
+//! - Outputs are drained before the next entry; time never runs backwards (if it does, it is taken to stand still).
+
+// In tests `_` asks "anything else?" of one variant; in the machine it would swallow the next one.
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+#![forbid(unsafe_code)]
+
+mod ear;
+mod input;
+mod machine;
+mod output;
+mod playout;
+mod saying;
+mod settings;
+mod speaking;
+mod time;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+pub use input::{Input, Mark, Reply, Speech, Turn, Utterance, Why};
+pub use machine::{Call, Floor};
+pub use output::{Note, Output, Timer};
+pub use saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES};
+pub use settings::Settings;
+pub use time::{CallTime, SAMPLES_PER_SEC};

@@ -1,0 +1,147 @@
+//! One utterance of the agent, from the words to the caller's ear.
+//!
+//! ```text
+//!  Queued ──Speak──→ Arriving ──Done──→ Complete ──last mark──→ gone, with one `Note::Heard`
+//!                       └── sound stands ready, is sent, is heard, all at the same time ──┘
+//! ```
+//!
+//! Sound that a responder makes itself has no words and begins at Arriving.
+
+use super::input::{Turn, Utterance};
+use super::output::Note;
+use super::time::ms;
+use std::borrow::Cow;
+
+/// Utterances of one reply that may wait to be spoken or heard; more are refused with a note. At two seconds each
+/// this is a minute of speech in advance.
+pub const MAX_QUEUED_UTTERANCES: usize = 32;
+
+/// Length of one utterance's text; a longer one is refused with a note. Several minutes of speech, and less than
+/// makers of voices accept in one request.
+pub const MAX_TEXT_BYTES: usize = 4000;
+
+/// Whose words these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The agent's first sentence.
+    Greeting,
+    /// One of his other fixed sentences: a prompt, an apology, a goodbye.
+    Sentence,
+    /// The responder's words, for the voice to speak.
+    Words,
+    /// The responder's own sound.
+    Sound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Queued,
+    Arriving,
+    Complete,
+}
+
+#[derive(Debug)]
+pub(super) struct Saying {
+    /// Its number; 0 until the voice is asked, so that numbers follow the order of what is said.
+    pub(super) utterance: Utterance,
+    pub(super) turn: Turn,
+    pub(super) text: Cow<'static, str>,
+    pub(super) origin: Origin,
+    pub(super) stage: Stage,
+    /// The voice failed in the middle: it will never be heard whole.
+    pub(super) broken: bool,
+    /// Samples the leg was told of.
+    pub(super) arrived: u64,
+    /// Samples sent.
+    pub(super) sent: u64,
+    /// Position in the playout of its first sample.
+    pub(super) start: u64,
+    /// Samples in front of its latest mark.
+    pub(super) marked: u64,
+    pub(super) end_marked: bool,
+    /// Its last mark came back, or was given up.
+    pub(super) end_heard: bool,
+}
+
+impl Saying {
+    pub(super) fn new(turn: Turn, text: Cow<'static, str>, origin: Origin) -> Saying {
+        Saying {
+            utterance: 0,
+            turn,
+            text,
+            origin,
+            stage: Stage::Queued,
+            broken: false,
+            arrived: 0,
+            sent: 0,
+            start: 0,
+            marked: 0,
+            end_marked: false,
+            end_heard: false,
+        }
+    }
+
+    /// Samples that stand ready.
+    pub(super) fn ready(&self) -> u64 {
+        self.arrived - self.sent
+    }
+
+    pub(super) fn is_arriving(&self) -> bool {
+        self.stage == Stage::Arriving
+    }
+
+    /// Was the voice asked for it, or did it bring its own sound? Then it owes the story a `Heard`.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.stage != Stage::Queued
+    }
+
+    /// Is it what the responder answers to `turn`?
+    pub(super) fn answers(&self, turn: Turn) -> bool {
+        self.turn == turn && matches!(self.origin, Origin::Words | Origin::Sound)
+    }
+
+    /// Does the voice owe us more of it?
+    pub(super) fn awaits_voice(&self) -> bool {
+        self.is_arriving() && self.origin != Origin::Sound
+    }
+
+    /// Has all of it been sent, and the mark behind it?
+    pub(super) fn is_sent(&self) -> bool {
+        self.stage == Stage::Complete && self.ready() == 0 && (self.end_marked || self.arrived == 0)
+    }
+
+    /// Has it left the caller's ear?
+    pub(super) fn is_over(&self) -> bool {
+        self.is_sent() && (self.end_heard || self.arrived == 0)
+    }
+
+    /// A mark says that the playout has got to `position`.
+    pub(super) fn heard_up_to(&mut self, position: u64) {
+        self.end_heard |= self.end_marked && self.start + self.sent <= position;
+    }
+
+    /// Samples of it that reached the caller, if the head is at `head`.
+    fn heard(&self, head: u64) -> u64 {
+        if self.end_heard {
+            self.sent
+        } else {
+            head.saturating_sub(self.start).min(self.sent)
+        }
+    }
+
+    /// Has it been heard to its end, if the head is at `head`?
+    pub(super) fn is_whole(&self, head: u64) -> bool {
+        !self.broken && self.sent > 0 && self.is_sent() && self.heard(head) == self.sent
+    }
+
+    /// What the story tells when it leaves the caller's ear.
+    pub(super) fn leaves(&self, head: u64) -> Note {
+        Note::Heard {
+            utterance: self.utterance,
+            text: self.text.clone(),
+            heard_ms: ms(self.heard(head)),
+            sent_ms: ms(self.sent),
+            whole: self.is_whole(head),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The agent's speech on its way out: one utterance at a time is asked of the voice, its sound is counted as it
+//! arrives, sent by lead, marked, and told to the story when it has left the caller's ear or was cut off.
+
+use super::input::{Mark, Speech, Utterance, Why};
+#[cfg(test)]
+use super::machine::Planted;
+use super::machine::{Call, Floor};
+use super::output::{Note, Output};
+use super::playout::{Next, Ready};
+use super::saying::{Origin, Saying, Stage};
+use super::time::{CallTime, samples};
+use super::turns::MAX_FAILURES;
+use std::borrow::Cow;
+
+/// In a long utterance a mark is sent after so much sound, or a clock set wrong at its start would stay wrong.
+const MARK_EVERY_MS: u64 = 1000;
+
+/// Sound that nobody asked for may stand ready for so long before it is thrown away for its own sake.
+const MAX_STRAY_MS: u64 = 1000;
+
+impl Call {
+    /// One of the agent's own sentences. An empty one is no sentence.
+    pub(super) fn say(&mut self, text: String, origin: Origin) {
+        if !text.trim().is_empty() {
+            self.sayings
+                .push_back(Saying::new(self.asked, Cow::Owned(text), origin));
+        }
+    }
+
+    /// Asks for the next utterance once the one before has arrived wholly: samples stand ready in one queue, and two
+    /// voices at once would mix there.
+    pub(super) fn ask_voice(&mut self, now: CallTime) {
+        let busy = self.stray > 0 || self.sayings.iter().any(Saying::is_arriving);
+        #[cfg(test)]
+        let busy = busy && self.planted != Some(Planted::AsksTwoAtOnce);
+        if busy {
+            return;
+        }
+        let Some(next) = self
+            .sayings
+            .iter_mut()
+            .find(|saying| saying.stage == Stage::Queued)
+        else {
+            return;
+        };
+        self.utterance += 1;
+        next.utterance = self.utterance;
+        next.stage = Stage::Arriving;
+        let text = next.text.clone();
+        let fixed = next.origin != Origin::Words;
+        self.voice_since = now;
+        self.put(Output::Speak {
+            utterance: self.utterance,
+            text,
+            fixed,
+        });
+    }
+
+    pub(super) fn spoken(&mut self, now: CallTime, utterance: Utterance, speech: Speech<'_>) {
+        if utterance <= self.cancelled_utterance {
+            return;
+        }
+        let awaited = |saying: &Saying| saying.awaits_voice() && saying.utterance == utterance;
+        let Some(at) = self.sayings.iter().position(awaited) else {
+            if let Speech::Audio { samples } = speech {
+                self.stray_sound(now, "voice", samples);
+            }
+            return;
+        };
+        match speech {
+            Speech::Audio { samples } => self.sound_arrived(now, samples),
+            Speech::Done if self.sayings[at].arrived == 0 => {
+                self.voice_failed(at, "finished without sound")
+            }
+            Speech::Done => {
+                self.sayings[at].stage = Stage::Complete;
+                self.voice_failures = 0;
+            }
+            Speech::Failed(reason) => self.voice_failed(at, reason),
+        }
+    }
+
+    /// Sound stands ready at the end of the leg's queue, made by whoever was asked for it.
+    pub(super) fn sound_arrived(&mut self, now: CallTime, samples: u64) {
+        match self.sayings.iter_mut().find(|saying| saying.is_arriving()) {
+            Some(saying) => {
+                saying.arrived += samples;
+                self.voice_since = now;
+            }
+            None => self.stray += samples,
+        }
+    }
+
+    /// Sound stands ready that nobody asked for.
+    ///
+    /// The queue is played in its order and can only be emptied whole. So it counts to the utterance it lies in;
+    /// behind the last one it is a stray, and thrown away as soon as nothing is lost with it.
+    pub(super) fn stray_sound(&mut self, now: CallTime, step: &'static str, samples: u64) {
+        let expected = self.own_turns && self.floor == Floor::Greeting;
+        if samples > 0 && !expected && !std::mem::replace(&mut self.stray_noted, true) {
+            self.failed(
+                step,
+                "it made sound that nobody waits for, which is lost or mixes with other speech",
+            );
+        }
+        self.sound_arrived(now, samples);
+    }
+
+    pub(super) fn throw_strays_away(&mut self, now: CallTime) {
+        let queued = self
+            .sayings
+            .iter()
+            .any(|saying| saying.stage == Stage::Queued);
+        // On a live line the next sound has to find the queue empty; elsewhere a message to the carrier can wait.
+        let wanted = queued || self.own_turns || self.stray > samples(MAX_STRAY_MS);
+        if self.stray > 0 && wanted && !self.sayings.iter().any(Saying::is_under_way) {
+            self.clear(now);
+        }
+    }
+
+    fn voice_failed(&mut self, at: usize, reason: &str) {
+        self.failed("voice", reason);
+        let saying = &mut self.sayings[at];
+        saying.stage = Stage::Complete;
+        saying.broken = true;
+        self.voice_failures += 1;
+        if self.voice_failures >= MAX_FAILURES && self.may_be_stopped() {
+            // It cannot say that it is sorry either: the carrier's fallback has the last word.
+            self.sayings.retain(Saying::is_under_way);
+            self.cancel_reply();
+            self.leave(Why::Failed, false);
+        }
+    }
+
+    /// A voice is late only when the line waits for it: one that is far ahead may well be held back.
+    pub(super) fn voice_deadline(&self) -> Option<CallTime> {
+        let patience_ms = self.settings.reply_deadline_ms;
+        let waits = |saying: &Saying| saying.awaits_voice() && saying.ready() == 0;
+        (patience_ms > 0 && self.sayings.iter().any(waits))
+            .then(|| self.voice_since.plus_ms(patience_ms))
+    }
+
+    pub(super) fn voice_is_late(&mut self) {
+        let Some(at) = self.sayings.iter().position(Saying::awaits_voice) else {
+            return;
+        };
+        let patience_ms = self.settings.reply_deadline_ms;
+        self.voice_failed(
+            at,
+            &format!("it gave no sound for {patience_ms} ms; going on without it"),
+        );
+        self.cancel_voice();
+    }
+
+    fn cancel_voice(&mut self) {
+        if self.utterance > self.cancelled_utterance {
+            self.cancelled_utterance = self.utterance;
+            self.put(Output::Cancel {
+                utterance: self.utterance,
+            });
+        }
+    }
+
+    /// Sends what may be sent.
+    pub(super) fn pump(&mut self, now: CallTime) {
+        self.pace_at = None;
+        while let Some(at) = self.sayings.iter().position(|saying| !saying.is_sent()) {
+            let saying = &self.sayings[at];
+            let last = saying.stage == Stage::Complete;
+            let ready = Ready {
+                samples: saying.ready(),
+                last,
+                live: self.own_turns && saying.origin == Origin::Sound,
+            };
+            if ready.samples == 0 {
+                if !last {
+                    return;
+                }
+                self.mark(now, at, true); // its end came after its last sound had gone
+                continue;
+            }
+            match self.pace.next(now, &self.playout, ready) {
+                Next::Play(samples) => self.play(now, at, samples),
+                Next::At(time) => return self.pace_at = Some(time),
+                Next::Wait => return,
+            }
+        }
+    }
+
+    fn play(&mut self, now: CallTime, at: usize, count: u64) {
+        let saying = &mut self.sayings[at];
+        if saying.sent == 0 {
+            saying.start = self.playout.sent();
+            let (utterance, turn, text) = (saying.utterance, saying.turn, saying.text.clone());
+            let answers = saying.answers(self.asked);
+            self.note(Note::Said {
+                utterance,
+                turn,
+                text,
+            });
+            if let Some(decided) = self.decided.take_if(|_| answers) {
+                self.note(Note::Answered {
+                    turn,
+                    after_ms: now.ms_since(decided),
+                });
+            }
+        } else if self.playout.ran_dry(now) && !self.own_turns {
+            self.underruns += 1;
+        }
+        self.playout.play(now, count);
+        self.put(Output::Play { samples: count });
+        let saying = &mut self.sayings[at];
+        saying.sent += count;
+        if saying.ready() == 0 && saying.awaits_voice() {
+            self.voice_since = now;
+        }
+        let saying = &self.sayings[at];
+        let ends = saying.ready() == 0 && saying.stage == Stage::Complete;
+        let long = saying.sent - saying.marked >= samples(MARK_EVERY_MS) && !self.own_turns;
+        if ends || long {
+            self.mark(now, at, ends);
+        }
+    }
+
+    fn mark(&mut self, now: CallTime, at: usize, ends: bool) {
+        let saying = &mut self.sayings[at];
+        saying.marked = saying.sent;
+        saying.end_marked = ends;
+        let mark = Mark {
+            utterance: saying.utterance,
+            samples: saying.sent,
+            epoch: 0,
+        };
+        let mark = self.playout.mark(now, mark, ends);
+        self.put(Output::Mark(mark));
+    }
+
+    pub(super) fn marked(&mut self, now: CallTime, mark: Mark) {
+        let position = self.playout.marked(now, mark);
+        self.heard_up_to(position);
+    }
+
+    pub(super) fn mark_is_overdue(&mut self, now: CallTime) {
+        let position = self.playout.overdue(now);
+        self.heard_up_to(position);
+    }
+
+    fn heard_up_to(&mut self, position: Option<u64>) {
+        let Some(position) = position else { return };
+        for saying in &mut self.sayings {
+            saying.heard_up_to(position);
+        }
+    }
+
+    /// Lets go of what has been heard.
+    pub(super) fn retire(&mut self, now: CallTime) {
+        let head = self.playout.head(now);
+        while self.sayings.front().is_some_and(Saying::is_over)
+            && let Some(saying) = self.sayings.pop_front()
+        {
+            self.tell_heard(&saying, head);
+            if let Some(open) = &mut self.reply {
+                open.since = now; // what it gave has been heard: from now on it is awaited again
+            }
+        }
+    }
+
+    fn tell_heard(&mut self, saying: &Saying, head: u64) {
+        if saying.origin == Origin::Sound && saying.sent == 0 {
+            return; // never begun, never told
+        }
+        self.note(saying.leaves(head));
+        if saying.is_whole(head) {
+            self.put(Output::HeardWhole {
+                utterance: saying.utterance,
+                turn: saying.turn,
+            });
+        }
+    }
+
+    /// Forgets everything that was to be said. What nobody had begun to work on leaves no trace.
+    pub(super) fn tell_what_was_cut(&mut self, head: u64) {
+        while let Some(saying) = self.sayings.pop_front() {
+            if saying.is_under_way() {
+                self.tell_heard(&saying, head);
+            }
+        }
+    }
+
+    /// The agent stops speaking, whatever he was going to say, and whoever was about to make it.
+    ///
+    /// Cleared is also what was sent wholly: the carrier holds it until it has been played.
+    pub(super) fn silence_agent(&mut self, now: CallTime) {
+        let head = self.playout.head(now);
+        let answers = |saying: &Saying| saying.answers(self.asked);
+        let answering = self.reply.is_some() || self.sayings.iter().any(answers);
+        let speaking = self.sayings.iter().any(Saying::is_under_way);
+        #[cfg(test)]
+        let speaking = speaking && !self.spares_what_was_sent();
+        if speaking || self.stray > 0 {
+            self.clear(now);
+        }
+        if speaking {
+            self.cancel_voice();
+        }
+        if answering {
+            self.cancel_reply();
+        }
+        self.leaving = None;
+        #[cfg(test)]
+        match self.planted {
+            Some(Planted::ForgetsWhatWasCut) => self.sayings.clear(),
+            Some(Planted::SpeaksOnAfterClear) => return,
+            _ => {}
+        }
+        self.tell_what_was_cut(head);
+    }
+
+    #[cfg(test)]
+    fn spares_what_was_sent(&self) -> bool {
+        self.planted == Some(Planted::ClearsOnlyWhatIsUnsent)
+            && self.sayings.iter().all(Saying::is_sent)
+    }
+
+    fn clear(&mut self, now: CallTime) {
+        self.put(Output::Clear);
+        self.playout.clear(now);
+        self.stray = 0;
+        self.pace_at = None;
+    }
+}

@@ -1,0 +1,224 @@
+//! What the doors of `Call` let in and what they refuse: bounds, strangers, late comers, and the end.
+
+#![allow(clippy::unwrap_used)]
+
+use crate::call::input::{Input, Mark, Reply, Speech, Why};
+use crate::call::machine::{Call, Floor, MAX_OUTPUTS};
+use crate::call::output::{Note, Output, Timer};
+use crate::call::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES};
+use crate::call::settings::Settings;
+use crate::call::time::CallTime;
+use std::sync::Arc;
+
+fn at(ms: u64) -> CallTime {
+    CallTime::from_ms(ms)
+}
+
+fn drain(call: &mut Call) -> Vec<Output> {
+    std::iter::from_fn(|| call.poll_output()).collect()
+}
+
+/// A caller who has spoken for 200 ms; his first turn waits for a reply.
+fn asked() -> Call {
+    let mut call = Call::new(Settings::default());
+    call.start(at(0));
+    for frame in 1..=10 {
+        call.handle_input(at(20 * frame), Input::Heard { voiced: true });
+    }
+    call.handle_timeout(at(300));
+    call.handle_timeout(at(600));
+    assert!(drain(&mut call).contains(&Output::Respond { turn: 1 }));
+    call
+}
+
+fn say(call: &mut Call, text: &str) -> Vec<Output> {
+    call.handle_input(
+        at(700),
+        Input::Reply {
+            turn: 1,
+            reply: Reply::Text(text),
+        },
+    );
+    drain(call)
+}
+
+fn refusal(outputs: &[Output]) -> Option<&str> {
+    outputs.iter().find_map(|output| match output {
+        Output::Note(Note::Failed {
+            step: "responder",
+            text,
+        }) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+#[test]
+fn one_utterance_too_many_is_refused_with_a_note() {
+    let mut call = asked();
+    for n in 1..=MAX_QUEUED_UTTERANCES {
+        assert_eq!(refusal(&say(&mut call, "hello")), None, "text {n}");
+    }
+    let outputs = say(&mut call, "hello");
+    assert_eq!(
+        refusal(&outputs),
+        Some("a text is not said, because 32 others wait before it")
+    );
+    assert_eq!(outputs.len(), 1);
+}
+
+#[test]
+fn a_text_too_long_is_refused_with_a_note() {
+    let mut call = asked();
+    let longest = "x".repeat(MAX_TEXT_BYTES);
+    assert_eq!(refusal(&say(&mut call, &longest)), None);
+    let outputs = say(&mut call, &(longest + "x"));
+    let refusal = refusal(&outputs).unwrap();
+    assert_eq!(
+        refusal,
+        "a text of 4001 bytes is not said; at most 4000 make one utterance"
+    );
+}
+
+#[test]
+fn a_long_excuse_is_cut_between_letters() {
+    let mut call = asked();
+    let excuse = "é".repeat(1000);
+    call.handle_input(
+        at(700),
+        Input::Reply {
+            turn: 1,
+            reply: Reply::Failed(&excuse),
+        },
+    );
+    assert_eq!(refusal(&drain(&mut call)), Some("é".repeat(250).as_str()));
+}
+
+#[test]
+fn replies_to_another_turn_are_not_said() {
+    let mut call = asked();
+    for turn in [0, 2, 77] {
+        for reply in [Reply::Text("hello"), Reply::Done, Reply::HangUp] {
+            call.handle_input(at(700), Input::Reply { turn, reply });
+            assert_eq!(drain(&mut call), [], "turn {turn}");
+        }
+        call.handle_input(
+            at(700),
+            Input::Reply {
+                turn,
+                reply: Reply::Failed("no"),
+            },
+        );
+        assert_eq!(refusal(&drain(&mut call)), Some("no"), "turn {turn}");
+    }
+    assert_eq!(call.floor(), Floor::Thinking);
+}
+
+#[test]
+fn what_still_comes_of_a_cancelled_turn_is_nothing_to_speak_of() {
+    let mut call = asked();
+    for frame in 1..=5 {
+        call.handle_input(at(700 + 20 * frame), Input::Heard { voiced: true });
+    }
+    assert!(drain(&mut call).contains(&Output::CancelReply { turn: 1 }));
+    for reply in [
+        Reply::Audio { samples: 16_000 },
+        Reply::Failed("no"),
+        Reply::Text("hello"),
+    ] {
+        call.handle_input(at(900), Input::Reply { turn: 1, reply });
+        assert_eq!(drain(&mut call), []);
+    }
+}
+
+#[test]
+fn after_the_end_nothing_is_answered() {
+    let mut call = asked();
+    call.handle_input(at(700), Input::Stop(Why::Operator));
+    assert_eq!(drain(&mut call).last(), Some(&Output::Done(Why::Operator)));
+    let mark = Mark {
+        utterance: 1,
+        samples: 0,
+        epoch: 0,
+    };
+    for input in [
+        Input::Heard { voiced: true },
+        Input::Digit('1'),
+        Input::Reply {
+            turn: 1,
+            reply: Reply::Text("hello"),
+        },
+        Input::Speech {
+            utterance: 1,
+            speech: Speech::Done,
+        },
+        Input::Marked(mark),
+        Input::Stop(Why::CallerHungUp),
+    ] {
+        call.handle_input(at(800), input);
+    }
+    call.handle_timeout(at(100_000_000));
+    call.start(at(100_000_000));
+    assert_eq!(drain(&mut call), []);
+    assert_eq!(call.poll_timeout(), None);
+    assert_eq!(call.floor(), Floor::Ended);
+}
+
+#[test]
+fn one_who_does_not_fetch_is_not_listened_to_until_he_does() {
+    let mut call = asked();
+    for _ in 0..10 * MAX_OUTPUTS {
+        call.handle_input(at(700), Input::Digit('1'));
+    }
+    assert_eq!(drain(&mut call).len(), MAX_OUTPUTS);
+    call.handle_input(at(700), Input::Digit('2'));
+    assert_eq!(drain(&mut call), [Output::Note(Note::Digit { digit: '2' })]);
+}
+
+#[test]
+fn time_that_runs_backwards_stands_still() {
+    let mut call = Call::new(Settings {
+        greeting: Some("hello".into()),
+        ..Settings::default()
+    });
+    call.start(at(5000));
+    let speech = Speech::Audio { samples: 8000 };
+    call.handle_input(
+        at(4000),
+        Input::Speech {
+            utterance: 1,
+            speech,
+        },
+    );
+    drain(&mut call);
+    assert_eq!(call.lead_ms(at(0)), call.lead_ms(at(5000)));
+    assert!(
+        call.poll_timeout()
+            .is_some_and(|(deadline, timer)| { deadline > at(5000) && timer == Timer::Pace })
+    );
+}
+
+#[test]
+fn a_call_starts_once_and_shares_its_settings() {
+    let settings = Arc::new(Settings {
+        greeting: Some("hello".into()),
+        ..Settings::default()
+    });
+    let mut call = Call::new(settings.clone());
+    call.start(at(0));
+    call.start(at(0));
+    assert_eq!(drain(&mut call).len(), 1);
+    assert_eq!(Arc::strong_count(&settings), 2);
+}
+
+#[test]
+fn no_deadline_is_a_deadline_of_nought() {
+    let never = Settings {
+        no_input_ms: 0,
+        max_call_secs: 0,
+        reply_deadline_ms: 0,
+        ..Settings::default()
+    };
+    let mut call = Call::new(never);
+    call.start(at(0));
+    assert_eq!(call.poll_timeout(), None);
+}

@@ -1,0 +1,8 @@
+//! Whole conversations: drawn by hand (`rules`, on the paper of `chart`) or made up by seed (`simulation`), in a
+//! `world` that plays everybody else. `doors` holds what `Call` lets in and what it refuses.
+
+mod chart;
+mod doors;
+mod rules;
+mod simulation;
+mod world;

@@ -1,0 +1,611 @@
+//! A world for the core to live in, for tests: a leg with its queue of samples, a carrier that plays in real time, a
+//! voice and a responder, all in virtual time. It does what it is told, and watches: whatever the core must never do
+//! is checked at every step. Charts draw what happened in it; the simulation fills it with accidents.
+
+use crate::call::input::{Input, Mark, Reply, Speech, Turn, Utterance, Why};
+use crate::call::machine::{Call, Floor};
+use crate::call::output::{Note, Output};
+use crate::call::settings::Settings;
+use crate::call::time::{CallTime, ms, samples};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What a responder does, some time after it was asked.
+#[derive(Clone, Debug)]
+pub(super) enum Does {
+    Says(String),
+    Sounds(u64),
+    HangsUp,
+    Finishes,
+    Fails,
+}
+
+/// How a voice speaks one utterance.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Manner {
+    /// In pieces; the first after a while, the others at intervals. 0 ms apart: all at once.
+    Speaks {
+        after_ms: u64,
+        piece_ms: u64,
+        every_ms: u64,
+    },
+    /// Claims to have finished, without a sound.
+    Silent { after_ms: u64 },
+    /// Fails after so much of its sound.
+    Fails { after_ms: u64, given_ms: u64 },
+    /// Gives so much and is never heard of again.
+    Hangs { given_ms: u64 },
+}
+
+/// What becomes of a mark when its moment has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fate {
+    Back { after_ms: u64 },
+    Twice { after_ms: u64, again_ms: u64 },
+    Lost,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Frame(bool),
+    Key(char),
+    Stop(Why),
+    Does(Turn, Does),
+    /// For the turn that was asked about last, less so many.
+    Answers(Turn, Does),
+    Audio(Utterance, u64),
+    Spoken(Utterance),
+    NotSpoken(Utterance),
+    /// A message gets to the carrier.
+    Plays(Owner, u64),
+    Marks(Mark),
+    Clears,
+    /// The carrier's playout gets to a mark, if it was not cleared before.
+    Reaches(Mark),
+    /// A mark gets back to us.
+    Marked(Mark),
+    /// Nothing but the time.
+    Tick,
+}
+
+/// Whose samples these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Voice(Utterance),
+    Responder(Turn),
+}
+
+/// A stretch of sound at the caller's ear.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sound {
+    pub(super) from: CallTime,
+    pub(super) to: CallTime,
+    pub(super) owner: Owner,
+}
+
+type Answers = Box<dyn FnMut(Turn) -> Vec<(u64, Does)>>;
+type Speaks = Box<dyn FnMut(Utterance) -> Manner>;
+type Keeps = Box<dyn FnMut() -> Fate>;
+
+pub(super) struct World {
+    pub(super) call: Call,
+    pub(super) now: CallTime,
+    pub(super) responder: Answers,
+    pub(super) voice: Speaks,
+    pub(super) marks: Keeps,
+    /// From us to the carrier.
+    pub(super) latency_ms: u64,
+    /// How late a deadline is noticed.
+    pub(super) wake_ms: u64,
+    /// Does the leg hold the responder's sound back while the voice delivers, as it should?
+    pub(super) holds_back: bool,
+    pub(super) log: Vec<(CallTime, Output)>,
+    pub(super) heard: Vec<Sound>,
+    /// What the core did that it must never do.
+    pub(super) wrong: Option<String>,
+    settings: Settings,
+    events: BTreeMap<(CallTime, u64), Event>,
+    sequence: u64,
+    same_time: u32,
+
+    ready: VecDeque<(Owner, u64)>,
+    held: VecDeque<(Turn, u64)>,
+    owed: BTreeSet<Utterance>,
+    /// Utterances the voice has not delivered to their end.
+    unfinished: BTreeSet<Utterance>,
+    asked: Turn,
+    in_flight: Option<Turn>,
+    speaking: Option<Utterance>,
+    utterance: Utterance,
+    wanted_turn: Turn,
+    cancelled: Utterance,
+    cleared: Utterance,
+    clears: u32,
+    plays_until: CallTime,
+    open: Vec<Mark>,
+    whole: Option<Utterance>,
+    /// Sound lies in an utterance that is not its own.
+    mixed: bool,
+    pub(super) done: Option<Why>,
+    pub(super) steps: u32,
+}
+
+impl World {
+    pub(super) fn new(settings: Settings) -> World {
+        World {
+            call: Call::new(settings.clone()),
+            now: CallTime(0),
+            responder: Box::new(|_| {
+                vec![(100, Does::Says("abcdefgh".into())), (100, Does::Finishes)]
+            }),
+            voice: Box::new(|_| Manner::Speaks {
+                after_ms: 100,
+                piece_ms: 10_000,
+                every_ms: 0,
+            }),
+            marks: Box::new(|| Fate::Back { after_ms: 0 }),
+            latency_ms: 0,
+            wake_ms: 0,
+            holds_back: true,
+            log: Vec::new(),
+            heard: Vec::new(),
+            wrong: None,
+            settings,
+            events: BTreeMap::new(),
+            sequence: 0,
+            same_time: 0,
+            ready: VecDeque::new(),
+            held: VecDeque::new(),
+            owed: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            asked: 0,
+            in_flight: None,
+            speaking: None,
+            utterance: 0,
+            wanted_turn: 0,
+            cancelled: 0,
+            cleared: 0,
+            clears: 0,
+            plays_until: CallTime(0),
+            open: Vec::new(),
+            whole: None,
+            mixed: false,
+            done: None,
+            steps: 0,
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        self.call.start(self.now);
+        self.obey();
+    }
+
+    /// Something will happen so much later.
+    pub(super) fn later(&mut self, after_ms: u64, event: Event) {
+        self.sequence += 1;
+        self.events
+            .insert((self.now.plus_ms(after_ms), self.sequence), event);
+    }
+
+    /// The next thing happens: an event, or a deadline. False if there is none, or the call is over, or went wrong.
+    pub(super) fn step(&mut self) -> bool {
+        if self.wrong.is_some() || self.done.is_some() {
+            return false;
+        }
+        let event = self.events.first_key_value().map(|((time, _), _)| *time);
+        let deadline = self
+            .call
+            .poll_timeout()
+            .map(|(time, _)| time.plus_ms(self.wake_ms).max(self.now));
+        self.steps += 1;
+        let before = self.now;
+        match (event, deadline) {
+            (Some(event), deadline) if deadline.is_none_or(|deadline| event <= deadline) => {
+                self.now = event;
+                if let Some((_, event)) = self.events.pop_first() {
+                    self.happens(event);
+                }
+            }
+            (_, Some(deadline)) => {
+                self.now = deadline;
+                self.call.handle_timeout(deadline);
+                let next = self.call.poll_timeout();
+                if let Some((next, timer)) = next.filter(|(next, _)| *next <= self.now) {
+                    self.wrong(format!(
+                        "{timer:?} of {next} is still due at {} after handle_timeout",
+                        self.now
+                    ));
+                }
+            }
+            (_, None) => return false,
+        }
+        self.obey();
+        self.release();
+        self.same_time = if self.now == before {
+            self.same_time + 1
+        } else {
+            0
+        };
+        if self.same_time > 10_000 {
+            self.wrong("time stands still".into());
+        }
+        true
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.wrong.get_or_insert(what);
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.call.handle_input(self.now, input);
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Frame(voiced) => self.tell(Input::Heard { voiced }),
+            Event::Key(key) => self.tell(Input::Digit(key)),
+            Event::Stop(why) => self.tell(Input::Stop(why)),
+            Event::Does(turn, does) => self.does(turn, does),
+            Event::Answers(before, does) => self.does(self.asked.saturating_sub(before), does),
+            Event::Audio(utterance, samples) => {
+                if utterance > self.cancelled {
+                    self.mixed |= self.speaking != Some(utterance);
+                    self.ready.push_back((Owner::Voice(utterance), samples));
+                }
+                // A leg need not tell of what it drops; one that does has to be survived.
+                self.tell(Input::Speech {
+                    utterance,
+                    speech: Speech::Audio { samples },
+                });
+            }
+            Event::Spoken(utterance) => {
+                self.unfinished.remove(&utterance);
+                self.spoken(utterance, Speech::Done);
+            }
+            Event::NotSpoken(utterance) => {
+                self.spoken(utterance, Speech::Failed("it lost its voice"))
+            }
+            Event::Plays(owner, samples) => {
+                let from = self.plays_until.max(self.now);
+                self.plays_until = from.plus_samples(samples);
+                self.heard.push(Sound {
+                    from,
+                    to: self.plays_until,
+                    owner,
+                });
+                // The core's clock starts when it sends, the carrier's when it receives.
+                let (held_ms, most_ms) = (
+                    self.plays_until.ms_since(self.now),
+                    self.most_ms() + self.latency_ms,
+                );
+                if held_ms > most_ms {
+                    self.wrong(format!(
+                        "the carrier holds {held_ms} ms; at most {most_ms} ms may be ahead"
+                    ));
+                }
+            }
+            Event::Marks(mark) => {
+                self.open.push(mark);
+                let wait = self.plays_until.0.saturating_sub(self.now.0);
+                self.sequence += 1;
+                self.events.insert(
+                    (CallTime(self.now.0 + wait), self.sequence),
+                    Event::Reaches(mark),
+                );
+            }
+            Event::Clears => {
+                self.falls_silent();
+                for mark in std::mem::take(&mut self.open) {
+                    self.later(1, Event::Marked(mark));
+                }
+            }
+            Event::Reaches(mark) => {
+                if let Some(at) = self.open.iter().position(|open| *open == mark) {
+                    self.open.remove(at);
+                    match (self.marks)() {
+                        Fate::Lost => {}
+                        Fate::Back { after_ms } => self.later(after_ms, Event::Marked(mark)),
+                        Fate::Twice { after_ms, again_ms } => {
+                            self.later(after_ms, Event::Marked(mark));
+                            self.later(after_ms + again_ms, Event::Marked(mark));
+                        }
+                    }
+                }
+            }
+            Event::Marked(mark) => self.tell(Input::Marked(mark)),
+            Event::Tick => {}
+        }
+    }
+
+    /// The carrier has nothing more to play.
+    fn falls_silent(&mut self) {
+        let now = self.now;
+        self.plays_until = now;
+        self.heard.retain(|sound| sound.from < now);
+        for sound in &mut self.heard {
+            sound.to = sound.to.min(now);
+        }
+    }
+
+    fn spoken(&mut self, utterance: Utterance, speech: Speech<'_>) {
+        if self.speaking == Some(utterance) {
+            self.speaking = None;
+        }
+        self.tell(Input::Speech { utterance, speech });
+    }
+
+    /// The responder's sound that was held back goes on its way, one input at a time: each may make the voice speak.
+    fn release(&mut self) {
+        while self.speaking.is_none()
+            && let Some((turn, samples)) = self.held.pop_front()
+        {
+            self.does(turn, Does::Sounds(samples));
+            self.obey();
+        }
+    }
+
+    fn does(&mut self, turn: Turn, does: Does) {
+        let ends = matches!(does, Does::HangsUp | Does::Finishes | Does::Fails);
+        if ends && self.in_flight == Some(turn) {
+            self.in_flight = None;
+        }
+        let reply = match &does {
+            Does::Says(text) => Reply::Text(text),
+            Does::HangsUp => Reply::HangUp,
+            Does::Finishes => Reply::Done,
+            Does::Fails => Reply::Failed("it lost its mind"),
+            Does::Sounds(samples) => {
+                if self.speaking.is_some() && self.holds_back {
+                    return self.held.push_back((turn, *samples));
+                }
+                if turn < self.wanted_turn {
+                    return; // the ring drops it
+                }
+                self.mixed |= self.speaking.is_some();
+                self.ready.push_back((Owner::Responder(turn), *samples));
+                Reply::Audio { samples: *samples }
+            }
+        };
+        self.tell(Input::Reply { turn, reply });
+    }
+
+    /// Does what the core wants, and watches it.
+    fn obey(&mut self) {
+        let mut cleared_now = false;
+        let mut barged_in = false;
+        while let Some(output) = self.call.poll_output() {
+            self.log.push((self.now, output.clone()));
+            if self.done.is_some() {
+                return self.wrong(format!("{output:?} after the end"));
+            }
+            let whole = self.whole.take();
+            match output {
+                Output::Respond { turn } => self.respond(turn),
+                Output::Speak {
+                    utterance, text, ..
+                } => self.speak(utterance, &text),
+                Output::Play { samples } => self.play(samples),
+                Output::Mark(mark) => {
+                    if mark.epoch != self.clears {
+                        self.wrong(format!("{mark:?} after {} clears", self.clears));
+                    }
+                    self.later(self.latency_ms, Event::Marks(mark));
+                }
+                Output::Clear => {
+                    cleared_now = true;
+                    self.clears += 1;
+                    self.cleared = self.utterance;
+                    self.ready.clear();
+                    self.later(self.latency_ms, Event::Clears);
+                }
+                Output::Cancel { utterance } => {
+                    self.cancelled = utterance;
+                    self.speaking = None;
+                }
+                Output::CancelReply { turn } => {
+                    self.wanted_turn = turn + 1;
+                    self.in_flight = None;
+                    self.held.retain(|(held, _)| *held > turn);
+                }
+                Output::HeardWhole { utterance, .. } if whole != Some(utterance) => {
+                    self.wrong(format!(
+                        "utterance {utterance} was heard whole, but the story does not say so"
+                    ));
+                }
+                Output::Note(Note::Heard {
+                    utterance,
+                    heard_ms,
+                    sent_ms,
+                    whole,
+                    ..
+                }) => {
+                    self.was_heard(utterance, heard_ms, sent_ms, whole);
+                }
+                Output::Note(Note::Said {
+                    utterance, text, ..
+                }) if text.is_empty() => {
+                    self.utterance = self.utterance.max(utterance);
+                    self.owed.insert(utterance);
+                }
+                Output::Note(Note::BargeIn { .. }) => barged_in = true,
+                Output::Done(why) => {
+                    self.done = Some(why);
+                    self.falls_silent();
+                    if !self.owed.is_empty() {
+                        self.wrong(format!("utterances {:?} never ended in a Heard", self.owed));
+                    }
+                }
+                Output::SpeechStarted { turn } | Output::SpeechPaused { turn } => {
+                    if turn != self.asked + 1 {
+                        self.wrong(format!(
+                            "the caller speaks in turn {turn} after turn {}",
+                            self.asked
+                        ));
+                    }
+                }
+                Output::HeardWhole { .. }
+                | Output::HangUp
+                | Output::Note(
+                    Note::Said { .. }
+                    | Note::CallerStarted { .. }
+                    | Note::TurnEnded { .. }
+                    | Note::Answered { .. }
+                    | Note::Digit { .. }
+                    | Note::NoInput { .. }
+                    | Note::Failed { .. }
+                    | Note::Ended { .. },
+                ) => {}
+            }
+        }
+        if barged_in && (!cleared_now || self.call.floor() != Floor::Listening) {
+            self.wrong("a barge-in that did not clear, or did not give the floor away".into());
+        }
+        if self.done.is_none()
+            && self.call.poll_timeout().is_none()
+            && self.settings.max_call_secs > 0
+        {
+            self.wrong("nothing will ever end this call".into());
+        }
+    }
+
+    fn respond(&mut self, turn: Turn) {
+        if let Some(other) = self.in_flight {
+            self.wrong(format!("turn {turn} is asked while {other} is in flight"));
+        }
+        if turn != self.asked + 1 {
+            self.wrong(format!("turn {turn} follows turn {}", self.asked));
+        }
+        self.asked = turn;
+        self.in_flight = Some(turn);
+        for (after_ms, does) in (self.responder)(turn) {
+            self.later(after_ms, Event::Does(turn, does));
+        }
+    }
+
+    fn speak(&mut self, utterance: Utterance, text: &str) {
+        if let Some(other) = self.speaking {
+            self.wrong(format!(
+                "utterance {utterance} is asked for while {other} arrives"
+            ));
+        }
+        if utterance <= self.utterance {
+            self.wrong(format!(
+                "utterance {utterance} follows utterance {}",
+                self.utterance
+            ));
+        }
+        self.utterance = utterance;
+        self.speaking = Some(utterance);
+        self.owed.insert(utterance);
+        self.unfinished.insert(utterance);
+        let length_ms = 100 * text.chars().count() as u64;
+        match (self.voice)(utterance) {
+            Manner::Speaks {
+                after_ms,
+                piece_ms,
+                every_ms,
+            } => {
+                let (mut at, mut given) = (after_ms, 0);
+                while given < length_ms {
+                    let piece = piece_ms.clamp(1, length_ms - given);
+                    self.later(at, Event::Audio(utterance, samples(piece)));
+                    given += piece;
+                    at += every_ms;
+                }
+                self.later(at, Event::Spoken(utterance));
+            }
+            Manner::Silent { after_ms } => self.later(after_ms, Event::Spoken(utterance)),
+            Manner::Fails { after_ms, given_ms } => {
+                if given_ms > 0 {
+                    self.later(after_ms, Event::Audio(utterance, samples(given_ms)));
+                }
+                self.later(after_ms, Event::NotSpoken(utterance));
+            }
+            Manner::Hangs { given_ms } if given_ms > 0 => {
+                self.later(100, Event::Audio(utterance, samples(given_ms)));
+            }
+            Manner::Hangs { .. } => {}
+        }
+    }
+
+    fn play(&mut self, mut count: u64) {
+        let lead_ms = self.call.lead_ms(self.now);
+        if lead_ms > self.most_ms() {
+            self.wrong(format!(
+                "a lead of {lead_ms} ms; at most {} ms are allowed",
+                self.most_ms()
+            ));
+        }
+        while count > 0 {
+            let Some((owner, ready)) = self.ready.front_mut() else {
+                return self.wrong(format!(
+                    "{count} samples were played that do not stand ready"
+                ));
+            };
+            let (owner, piece) = (*owner, count.min(*ready));
+            *ready -= piece;
+            count -= piece;
+            if *ready == 0 {
+                self.ready.pop_front();
+            }
+            if matches!(owner, Owner::Voice(utterance) if utterance <= self.cleared) {
+                self.wrong(format!("{owner:?} is played after it was cleared"));
+            }
+            self.later(self.latency_ms, Event::Plays(owner, piece));
+        }
+    }
+
+    fn most_ms(&self) -> u64 {
+        self.settings
+            .lead_ms
+            .max(self.settings.play_ms)
+            .max(self.settings.first_play_ms)
+    }
+
+    fn was_heard(&mut self, utterance: Utterance, heard_ms: u64, sent_ms: u64, whole: bool) {
+        if !self.owed.remove(&utterance) {
+            self.wrong(format!(
+                "utterance {utterance} ends in a second Heard, or was never asked for"
+            ));
+        }
+        if heard_ms > sent_ms || (whole && heard_ms != sent_ms) {
+            self.wrong(format!(
+                "{heard_ms} of {sent_ms} ms of utterance {utterance} heard, whole: {whole}"
+            ));
+        }
+        if whole && self.unfinished.contains(&utterance) {
+            self.wrong(format!(
+                "utterance {utterance} was heard whole before it was whole"
+            ));
+        }
+        // Between marks the clock may be ahead of the carrier by the way there, and by as much as messages of this
+        // instant, which have not been carried out yet.
+        let truth_ms = self.heard_ms(Owner::Voice(utterance));
+        let strict = self.holds_back && !self.mixed && heard_ms > truth_ms + self.latency_ms + 1;
+        if strict
+            && self
+                .heard
+                .iter()
+                .any(|sound| sound.owner == Owner::Voice(utterance))
+        {
+            self.wrong(format!(
+                "{heard_ms} ms of utterance {utterance} told, {truth_ms} ms heard"
+            ));
+        }
+        self.whole = whole.then_some(utterance);
+    }
+
+    /// How much of this has reached the caller's ear by now.
+    pub(super) fn heard_ms(&self, owner: Owner) -> u64 {
+        let of = self.heard.iter().filter(|sound| sound.owner == owner);
+        ms(of
+            .map(|sound| sound.to.min(self.now).samples_since(sound.from))
+            .sum())
+    }
+
+    /// The rest of the time until `end`.
+    pub(super) fn run_until(&mut self, end: CallTime) {
+        let wait_ms = end.ms_since(self.now);
+        self.later(wait_ms, Event::Tick);
+        while self.now < end && self.step() {}
+    }
+}

@@ -1,0 +1,350 @@
+//! Whose turn it is: the caller's speech against the agent's, and the responder that answers his turns. Nothing here
+//! counts samples.
+
+use super::ear::Noticed;
+use super::input::{Reply, Turn, Why};
+use super::machine::{Call, Floor};
+use super::output::{Note, Output};
+use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
+use super::time::CallTime;
+use std::borrow::Cow;
+
+/// How often in a row a responder or a voice may fail before the call is given up: once is an accident, and a caller
+/// who is asked to repeat himself for ever is worse off than one who is sent to the carrier's fallback.
+pub(super) const MAX_FAILURES: u32 = 2;
+
+/// Length of a sentence in a `Note::Failed`, which comes from a plugin.
+const MAX_REASON_BYTES: usize = 500;
+
+/// A reply the responder has not finished.
+#[derive(Debug)]
+pub(super) struct OpenReply {
+    /// Since when it is awaited: asked, heard from, or heard to the end of what it gave.
+    pub(super) since: CallTime,
+    /// It gave something to say.
+    said: bool,
+    /// It gave something that could not be said.
+    refused: bool,
+}
+
+/// The caller's side.
+impl Call {
+    pub(super) fn heard(&mut self, now: CallTime, voiced: bool) {
+        let noticed = self.ear.frame(now, voiced);
+        self.noticed(now, noticed);
+        let speaking = matches!(self.floor, Floor::Greeting | Floor::Speaking);
+        if voiced
+            && speaking
+            && self.settings.barge_in
+            && self.may_be_stopped()
+            && self.ear.voiced_ms() >= self.settings.barge_in_ms
+            && self.ear.in_speech()
+        {
+            self.barge_in(now);
+        }
+    }
+
+    pub(super) fn ear_deadline(&self) -> Option<CallTime> {
+        if self.own_turns {
+            None
+        } else {
+            self.ear.deadline()
+        }
+    }
+
+    pub(super) fn ear_timeout(&mut self, now: CallTime) {
+        while let Some(noticed) = self.ear.timeout(now) {
+            self.noticed(now, Some(noticed));
+        }
+    }
+
+    fn noticed(&mut self, now: CallTime, noticed: Option<Noticed>) {
+        match noticed {
+            Some(Noticed::Started) => match self.floor {
+                Floor::Listening => self.begin_turn(),
+                // He goes on before he has been answered. Today the reply that was begun is dropped and what he says
+                // next is a turn of its own; work on a reply before the turn is certain will start and end here too.
+                Floor::Thinking if self.may_be_stopped() => {
+                    self.silence_agent(now);
+                    self.begin_turn();
+                }
+                // Perhaps a cough. It takes the floor if it lasts, or if it still lasts when the agent has finished.
+                Floor::Thinking | Floor::Greeting | Floor::Speaking | Floor::Ended => {}
+            },
+            Some(Noticed::Paused) if self.his_turn => {
+                self.put(Output::SpeechPaused {
+                    turn: self.asked + 1,
+                });
+            }
+            Some(Noticed::WentOn) if self.his_turn => {
+                self.put(Output::SpeechStarted {
+                    turn: self.asked + 1,
+                });
+            }
+            Some(Noticed::Ended {
+                spoke_ms,
+                waited_ms,
+            }) if self.his_turn => {
+                self.end_turn(now, spoke_ms, waited_ms);
+            }
+            Some(Noticed::Paused | Noticed::WentOn | Noticed::Ended { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn begin_turn(&mut self) {
+        let turn = self.asked + 1;
+        self.floor = Floor::Listening;
+        self.his_turn = true;
+        self.no_inputs = 0;
+        self.put(Output::SpeechStarted { turn });
+        self.note(Note::CallerStarted { turn });
+        if self.ear.paused() {
+            self.put(Output::SpeechPaused { turn });
+        }
+    }
+
+    fn end_turn(&mut self, now: CallTime, spoke_ms: u64, waited_ms: u64) {
+        self.his_turn = false;
+        self.floor = Floor::Thinking;
+        self.asked += 1;
+        let turn = self.asked;
+        self.reply = Some(OpenReply {
+            since: now,
+            said: false,
+            refused: false,
+        });
+        self.decided = Some(now);
+        self.note(Note::TurnEnded {
+            turn,
+            spoke_ms,
+            waited_ms,
+            reason: "silence",
+        });
+        self.put(Output::Respond { turn });
+    }
+
+    /// For good, today. To make it reversible, keep what `silence_agent` gives up: it is given up nowhere else.
+    fn barge_in(&mut self, now: CallTime) {
+        let utterance = self
+            .sayings
+            .front()
+            .map_or(self.utterance, |saying| saying.utterance);
+        let voiced_ms = self.ear.voiced_ms();
+        self.silence_agent(now);
+        self.note(Note::BargeIn {
+            utterance,
+            voiced_ms,
+        });
+        self.begin_turn();
+    }
+
+    pub(super) fn digit(&mut self, now: CallTime, digit: char) {
+        self.note(Note::Digit { digit });
+        self.no_inputs = 0;
+        self.quiet_since = now;
+    }
+
+    pub(super) fn no_input_deadline(&self) -> Option<CallTime> {
+        let listening =
+            self.floor == Floor::Listening && self.sayings.is_empty() && self.leaving.is_none();
+        let waits = listening && !self.his_turn && !self.own_turns;
+        let patience_ms = self.settings.no_input_ms;
+        (waits && patience_ms > 0).then(|| self.quiet_since.plus_ms(patience_ms))
+    }
+
+    pub(super) fn nobody_speaks(&mut self, now: CallTime) {
+        self.no_inputs += 1;
+        self.note(Note::NoInput {
+            count: self.no_inputs,
+        });
+        self.quiet_since = now;
+        if self.no_inputs > self.settings.no_input_limit {
+            self.leave(Why::NoInput, true);
+        } else if let Some(text) = self.settings.no_input_text.clone() {
+            self.say(text, Origin::Sentence);
+        }
+    }
+}
+
+/// The responder's side.
+impl Call {
+    pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
+        let awaited = self.own_turns || (self.reply.is_some() && turn == self.asked);
+        if !awaited || self.leaving.is_some() {
+            return self.replied_unasked(now, turn, reply);
+        }
+        if let Some(open) = &mut self.reply {
+            open.since = now;
+        }
+        match reply {
+            Reply::Text(text) => self.reply_text(turn, text),
+            Reply::Audio { samples } => self.reply_audio(now, turn, samples),
+            Reply::HangUp => {
+                self.close_sound();
+                self.reply = None;
+                self.leave(Why::ResponderHungUp, true);
+            }
+            Reply::Done => {
+                self.close_sound();
+                // Words that could not be said and nothing else: the caller has to be told something.
+                if self
+                    .reply
+                    .take()
+                    .is_some_and(|open| open.refused && !open.said)
+                {
+                    self.apologise();
+                }
+            }
+            Reply::Failed(reason) => {
+                self.close_sound();
+                self.reply = None;
+                self.failed("responder", reason);
+                self.apologise();
+            }
+        }
+    }
+
+    /// Nobody waits for this. What was cancelled may still be on its way and is nothing to speak of.
+    fn replied_unasked(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
+        if turn < self.wanted_turn {
+            return;
+        }
+        match reply {
+            Reply::Audio { samples } => self.stray_sound(now, "responder", samples),
+            // It has not been asked yet, or has no more to say; but somebody will want to know.
+            Reply::Failed(reason) => self.failed("responder", reason),
+            Reply::Text(_) | Reply::HangUp | Reply::Done => {}
+        }
+    }
+
+    fn reply_text(&mut self, turn: Turn, text: &str) {
+        self.close_sound();
+        let refusal = if text.trim().is_empty() {
+            Some(Cow::Borrowed(
+                "it gave an empty text; nothing is said for it",
+            ))
+        } else if text.len() > MAX_TEXT_BYTES {
+            let length = text.len();
+            Some(Cow::Owned(format!(
+                "a text of {length} bytes is not said; at most {MAX_TEXT_BYTES} make one utterance"
+            )))
+        } else if self.sayings.len() >= MAX_QUEUED_UTTERANCES {
+            Some(Cow::Owned(format!(
+                "a text is not said, because {MAX_QUEUED_UTTERANCES} others wait before it"
+            )))
+        } else {
+            None
+        };
+        if let Some(open) = &mut self.reply {
+            open.said |= refusal.is_none();
+            open.refused |= refusal.is_some();
+        }
+        match refusal {
+            Some(reason) => self.failed("responder", &reason),
+            None => {
+                self.responder_failures = 0;
+                self.sayings.push_back(Saying::new(
+                    turn,
+                    Cow::Owned(text.to_owned()),
+                    Origin::Words,
+                ));
+            }
+        }
+    }
+
+    fn reply_audio(&mut self, now: CallTime, turn: Turn, samples: u64) {
+        if samples == 0 {
+            return;
+        }
+        let last = self.sayings.back();
+        if last.is_some_and(|saying| saying.is_arriving() && saying.origin == Origin::Sound) {
+            return self.sound_arrived(now, samples);
+        }
+        let voice_is_busy = self
+            .sayings
+            .iter()
+            .any(|saying| saying.stage != Stage::Complete);
+        let too_early = self.own_turns && self.floor == Floor::Greeting;
+        let no_room = self.sayings.len() >= MAX_QUEUED_UTTERANCES;
+        if voice_is_busy || too_early || no_room || self.stray > 0 {
+            return self.stray_sound(now, "responder", samples);
+        }
+        if let Some(open) = &mut self.reply {
+            open.said = true;
+        }
+        self.responder_failures = 0;
+        self.utterance += 1;
+        let mut saying = Saying::new(turn, Cow::Borrowed(""), Origin::Sound);
+        saying.utterance = self.utterance;
+        saying.stage = Stage::Arriving;
+        self.sayings.push_back(saying);
+        self.sound_arrived(now, samples);
+    }
+
+    /// The responder's own sound ends here, if there is any.
+    fn close_sound(&mut self) {
+        if let Some(last) = self.sayings.back_mut()
+            && last.origin == Origin::Sound
+        {
+            last.stage = Stage::Complete;
+        }
+    }
+
+    pub(super) fn responder_deadline(&self) -> Option<CallTime> {
+        // Who has given us something to say is not awaited until it has been said.
+        let awaited = self.reply.as_ref().filter(|_| self.sayings.is_empty())?;
+        let patience_ms = self.settings.reply_deadline_ms;
+        (patience_ms > 0).then(|| awaited.since.plus_ms(patience_ms))
+    }
+
+    pub(super) fn responder_is_late(&mut self) {
+        let Some(open) = self.reply.take() else {
+            return;
+        };
+        self.cancel_reply();
+        let patience_ms = self.settings.reply_deadline_ms;
+        if open.said {
+            // The caller has been answered; only the end is missing. No reason to bother him.
+            self.failed(
+                "responder",
+                &format!("it did not finish its reply within {patience_ms} ms; listening again"),
+            );
+        } else {
+            self.failed(
+                "responder",
+                &format!("it gave no answer within {patience_ms} ms"),
+            );
+            self.apologise();
+        }
+    }
+
+    fn apologise(&mut self) {
+        self.responder_failures += 1;
+        if let Some(text) = self.settings.apology_text.clone() {
+            self.say(text, Origin::Sentence);
+        }
+        if self.responder_failures >= MAX_FAILURES {
+            self.leave(Why::Failed, false);
+        }
+    }
+
+    /// The responder need not go on with what it was asked.
+    pub(super) fn cancel_reply(&mut self) {
+        self.reply = None;
+        if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
+            self.wanted_turn = self.asked + 1;
+            self.put(Output::CancelReply { turn: self.asked });
+        }
+    }
+
+    pub(super) fn failed(&mut self, step: &'static str, reason: &str) {
+        let mut end = reason.len().min(MAX_REASON_BYTES);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.note(Note::Failed {
+            step,
+            text: reason[..end].to_owned(),
+        });
+    }
+}
