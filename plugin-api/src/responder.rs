@@ -1,0 +1,347 @@
+//! Responders that take their time: the caller's turns in, words or sound out, from a future on the plugin's own
+//! thread. For work without waiting there is `inline.rs`.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{json, Value};
+
+use crate::abi::{flag, kind, role, status, VpEvent};
+use crate::error::{Error, Result};
+use crate::export::{schema, Role};
+use crate::format::Format;
+use crate::host::Host;
+use crate::inbox::{Inbox, Over, Taken};
+use crate::info::{config, CallInfo, StartInfo};
+use crate::out::{failed_text, OutHandle, HANG_UP};
+use crate::panics::Contained;
+use crate::worker::Worker;
+
+/// How long `run` may go on once its call is over, to write something down or close a connection.
+const RUN_GRACE: Duration = Duration::from_secs(5);
+/// Sound handed over at once by [`Call::play`]: 200 ms.
+const PIECE_BYTES: usize = 1600;
+
+/// A responder.
+pub trait Responder: Send + Sync + Sized + 'static {
+    /// The keys of `[plugins.NAME]`.
+    type Config: DeserializeOwned + JsonSchema;
+    /// Whether it wants the caller's sound as [`Event::Audio`]; else it gets along with turns and words.
+    const HEARS_AUDIO: bool = false;
+
+    /// Makes the instance; the host waits 10 seconds at most.
+    fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>>;
+
+    /// Answers one call until [`Call::next`] says `None`. After that it has 5 seconds to finish. If it ends before
+    /// the call does, every later turn is told to the host as failed.
+    fn run(&self, call: Call) -> impl Future<Output = Result<()>>;
+}
+
+/// What happens in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The caller has finished: answer, and say [`Call::done`].
+    TurnOver {
+        /// His turn.
+        turn: u32,
+    },
+    /// What he said, final. Comes before the turn is over, if a transcriber listens at all.
+    Text {
+        /// His turn.
+        turn: u32,
+        /// His words.
+        text: String,
+    },
+    /// What he said so far, to be replaced by what follows.
+    Partial {
+        /// His turn.
+        turn: u32,
+        /// His words.
+        text: String,
+    },
+    /// He began to speak.
+    SpeechStart,
+    /// He paused; his turn is not over yet.
+    SpeechEnd,
+    /// He pressed a key: one of `0-9 * # A-D`.
+    Digit(char),
+    /// He interrupted: nothing more is wanted for this turn and those before it.
+    Cancelled {
+        /// The last unwanted turn.
+        turn: u32,
+    },
+    /// He heard this utterance to its end.
+    Heard {
+        /// Its number.
+        utterance: u32,
+    },
+    /// His sound, µ-law 8000 Hz, usually 20 ms; only with [`Responder::HEARS_AUDIO`]. When the responder is two
+    /// seconds behind, the oldest is dropped and the log says so.
+    Audio(Vec<u8>),
+}
+
+/// One call, as a responder sees it.
+///
+/// What is said goes to the turn that was over last; if the caller has interrupted it, words are dropped without an
+/// error and [`Event::Cancelled`] comes next.
+pub struct Call {
+    inbox: Arc<Inbox>,
+    info: StartInfo,
+    host: Host,
+}
+
+impl Call {
+    /// The next event; `None` once the call is over.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let (kind, flags, turn, text) = match self.inbox.next(&self.host).await? {
+                Taken::Audio { bytes, .. } => return Some(Event::Audio(bytes)),
+                Taken::Control {
+                    kind,
+                    flags,
+                    turn,
+                    text,
+                } => (kind, flags, turn, text),
+            };
+            return Some(match kind {
+                kind::SPEECH_END if flags & flag::LAST != 0 => Event::TurnOver { turn },
+                kind::SPEECH_END => Event::SpeechEnd,
+                kind::SPEECH_START => Event::SpeechStart,
+                kind::TEXT => Event::Text { turn, text },
+                kind::PARTIAL => Event::Partial { turn, text },
+                kind::CANCEL => Event::Cancelled { turn },
+                kind::MARK => Event::Heard { utterance: turn },
+                kind::DTMF => match text.chars().next() {
+                    Some(digit) => Event::Digit(digit),
+                    None => continue,
+                },
+                _ => continue,
+            });
+        }
+    }
+
+    /// Words for the voice, one utterance. May be said several times in a turn.
+    ///
+    /// # Errors
+    /// The call is over or the host refuses the words.
+    pub async fn say(&mut self, words: &str) -> Result<()> {
+        taken(
+            self.inbox
+                .emit(kind::TEXT, self.turn(), 0, words.as_bytes())
+                .await,
+        )
+    }
+
+    /// Sound of the responder's own, µ-law 8000 Hz; waits while the host has enough of it.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn play(&mut self, bytes: &[u8]) -> Result<()> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            taken(self.inbox.emit(kind::AUDIO, self.turn(), 0, piece).await)?;
+        }
+        Ok(())
+    }
+
+    /// The answer to this turn is complete.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn done(&mut self) -> Result<()> {
+        let turn = self.turn();
+        self.inbox.answered();
+        taken(self.inbox.emit(kind::DONE, turn, flag::LAST, &[]).await)
+    }
+
+    /// End the call once the caller has heard what was said so far.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn hang_up(&mut self) -> Result<()> {
+        taken(self.inbox.emit(kind::ACTION, self.turn(), 0, HANG_UP).await)
+    }
+
+    /// Whether the caller has interrupted the turn that is being answered: time to stop a long answer.
+    pub fn interrupted(&self) -> bool {
+        self.inbox.unwanted(self.turn())
+    }
+
+    /// The turn that is being answered, or else the one of the last event.
+    pub fn turn(&self) -> u32 {
+        self.inbox.unanswered().unwrap_or_else(|| self.inbox.turn())
+    }
+
+    /// The call.
+    pub fn info(&self) -> &CallInfo {
+        &self.info.call
+    }
+
+    /// The agent's language; may be empty.
+    pub fn language(&self) -> &str {
+        &self.info.language
+    }
+}
+
+/// The host's answer to a record, for the author: an unwanted turn is no error.
+pub(crate) fn taken(answer: core::result::Result<i32, Over>) -> Result<()> {
+    match answer {
+        Ok(status::OK | status::CANCELLED) => Ok(()),
+        Ok(other) => Err(Error::new(format!(
+            "the host refused what was said (status {other})"
+        ))),
+        Err(Over) => Err("the call is over".into()),
+    }
+}
+
+/// Drives one `run` to its end, and answers for it afterwards so that the host need not wait for nothing.
+pub(crate) async fn attend(
+    what: &str,
+    run: impl Future<Output = Result<()>>,
+    inbox: &Inbox,
+    host: &Host,
+) {
+    let mut work = Contained::new(run);
+    let ended = match inbox.unless(&mut work, Inbox::ended).await {
+        Some(ended) => ended,
+        // The call is over. What is still to be done has its time.
+        None => match tokio::time::timeout(RUN_GRACE, &mut work).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                return host.warn(&format!(
+                    "the {what} was still at work 5 s after its call; it was dropped"
+                ));
+            }
+        },
+    };
+    if inbox.ended() {
+        // Nobody is left to tell but the log, and most often it only learned of the end in the middle of something.
+        if let Ok(Err(why)) = ended {
+            host.debug(&format!("the {what} ended with its call, saying: {why}"));
+        }
+        return;
+    }
+    drop(work);
+    let why = match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why.text().to_owned()),
+        Err(panic) => Some(format!("the {what} panicked: {panic}")),
+    };
+    let sent = match (&why, inbox.unanswered()) {
+        (None, None) => Ok(status::OK),
+        (None, Some(turn)) => inbox.emit(kind::DONE, turn, flag::LAST, &[]).await,
+        (Some(why), turn) => {
+            let turn = turn.unwrap_or_else(|| inbox.turn());
+            inbox
+                .emit(kind::FAILED, turn, flag::LAST, failed_text(why))
+                .await
+        }
+    };
+    let why = match why {
+        None => format!("the {what} has ended before the call"),
+        Some(why) => format!("the {what} has ended before the call: {why}"),
+    };
+    if sent.is_err() {
+        return;
+    }
+    inbox.answered();
+    while inbox.next(host).await.is_some() {
+        if let Some(turn) = inbox.unanswered() {
+            inbox.answered();
+            if inbox
+                .emit(kind::FAILED, turn, flag::LAST, failed_text(&why))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The [`Role`] of a responder.
+pub struct ResponderRole<R>(PhantomData<R>);
+
+/// The media thread's end of a stream.
+pub struct Stream(Arc<Inbox>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<R: Responder> Role for ResponderRole<R> {
+    const BIT: u64 = role::RESPONDER;
+    type Instance = Worker<Call>;
+    type Stream = Stream;
+
+    fn describe() -> Value {
+        json!({
+            "responder": { "hears_audio": R::HEARS_AUDIO, "turns": "host" },
+            "schema": schema::<R::Config>(),
+        })
+    }
+
+    fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
+        let json = json.to_vec();
+        let line = host.clone();
+        let open = move || async move { R::open(config(&json)?, line).await };
+        Worker::open(name, host, open, |plugin: Arc<R>, call: Call| async move {
+            let (inbox, host) = (call.inbox.clone(), call.host.clone());
+            attend("responder", async { plugin.run(call).await }, &inbox, &host).await;
+        })
+    }
+
+    fn start(
+        instance: &Self::Instance,
+        host: &Host,
+        info: StartInfo,
+        out: OutHandle,
+    ) -> Result<Stream> {
+        const TURNS: &[u16] = &[
+            kind::SPEECH_START,
+            kind::SPEECH_END,
+            kind::TEXT,
+            kind::PARTIAL,
+            kind::DTMF,
+            kind::CANCEL,
+            kind::MARK,
+        ];
+        const TURNS_AND_AUDIO: &[u16] = &[
+            kind::SPEECH_START,
+            kind::SPEECH_END,
+            kind::TEXT,
+            kind::PARTIAL,
+            kind::DTMF,
+            kind::CANCEL,
+            kind::MARK,
+            kind::AUDIO,
+        ];
+        let takes = if R::HEARS_AUDIO {
+            TURNS_AND_AUDIO
+        } else {
+            TURNS
+        };
+        if info.format != Format::MULAW_8K {
+            return Err("a responder works with µ-law at 8000 Hz".into());
+        }
+        let inbox = Arc::new(Inbox::new(out, takes, info.format));
+        let stream = Stream(inbox.clone());
+        instance.start(Call {
+            inbox,
+            info,
+            host: host.clone(),
+        })?;
+        Ok(stream)
+    }
+
+    unsafe fn send(stream: &mut Stream, _: &Host, events: &[VpEvent]) -> i32 {
+        // SAFETY: promised by the caller.
+        unsafe { stream.0.send(events) }
+    }
+}
