@@ -1,0 +1,164 @@
+//! The command line: one file per subcommand, what they share here.
+//!
+//! Data goes to stdout, messages to stderr. Exit codes are those of sysexits where it has one: 0 done, 1 failed, 2 wrong
+//! usage (clap), 69 no daemon answers, 75 try again, 77 not allowed, 78 the configuration is wrong.
+
+mod calls;
+mod check;
+mod logs;
+mod phone;
+mod remote;
+mod run;
+mod spoken;
+
+use crate::config::{self, Config, Env};
+use clap::{Parser, Subcommand};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Answers phone calls: hears, speaks, and swaps its voice while calls go on.
+#[derive(Debug, Parser)]
+#[command(name = "voice-streamer", version, about, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = "config.toml"
+    )]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    run: run::RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls (the default)
+    Run(run::RunArguments),
+    /// Check the configuration and every plugin it names, without answering anything
+    Check(check::CheckArguments),
+    /// Ring the daemon like a carrier would: one call, or thousands
+    Phone(phone::PhoneArguments),
+    /// What happened, newest last
+    Logs(logs::LogsArguments),
+    /// The calls, newest first
+    Calls(calls::CallsArguments),
+}
+
+/// Why a command ends, and the code it ends with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// Anything without a code of its own.
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// Nobody answers where the daemon should.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 69,
+            message: message.into(),
+        }
+    }
+
+    /// Not now; the same may work later.
+    pub(crate) fn temporary(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 75,
+            message: message.into(),
+        }
+    }
+
+    /// The system or the daemon does not allow it.
+    pub(crate) fn permission(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 77,
+            message: message.into(),
+        }
+    }
+
+    /// The configuration is wrong.
+    pub(crate) fn config(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 78,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = &arguments.config;
+    let done = match &arguments.command {
+        None => run::run(config, &arguments.run),
+        Some(Command::Run(run)) => run::run(config, run),
+        Some(Command::Check(check)) => check::check(config, check),
+        Some(Command::Phone(phone)) => phone::phone(config, phone),
+        Some(Command::Logs(logs)) => logs::logs(config, logs),
+        Some(Command::Calls(calls)) => calls::calls(config, calls),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("voice-streamer: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The configuration, with `.env` beside the file.
+fn load(path: &Path) -> Result<Config, Failure> {
+    let beside = path.parent().unwrap_or(Path::new("")).join(".env");
+    let dotenv = beside.exists().then_some(beside.as_path());
+    let env = Env::read(dotenv).map_err(|problems| Failure::config(problems.to_string()))?;
+    config::load(path, &env).map_err(|problems| {
+        let count = problems.0.len();
+        let s = if count == 1 { "" } else { "s" };
+        Failure::config(format!(
+            "{} has {count} problem{s}\n\n{problems}",
+            path.display()
+        ))
+    })
+}
+
+/// A runtime for commands that only ask.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("no runtime: {error}")))
+}
+
+/// The runtime of the daemon's control side: HTTP, plugins' lifecycle, the store's answers. Audio has its own threads.
+fn runtime_workers() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("no runtime: {error}")))
+}
+
+/// Nothing on the control side computes; two threads keep one slow request from blocking the next.
+const CONTROL_THREADS: usize = 2;

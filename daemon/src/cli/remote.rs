@@ -1,0 +1,82 @@
+//! Asking the running daemon over HTTP, or, when none runs, its database: the same rows either way.
+
+use super::{Failure, load};
+use crate::config::Config;
+use reqwest::StatusCode;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+/// A local daemon answers at once; after this it is stuck.
+const ANSWER_SECS: u64 = 5;
+
+/// Where the daemon of a configuration answers.
+#[derive(Debug)]
+pub(super) struct Remote {
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Remote {
+    /// The daemon at `url`, else the one that the configuration describes.
+    pub(super) fn new(path: &Path, url: Option<&str>) -> Result<Remote, Failure> {
+        let base = match url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => base_url(&load(path)?),
+        };
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(ANSWER_SECS))
+            .no_proxy()
+            .build()
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(Remote { base, client })
+    }
+
+    /// `GET path?query` as JSON.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+        let query: Vec<(&str, &str)> = query
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let query = crate::carrier::twilio::form::encode(&query);
+        let url = format!("{}{path}?{query}", self.base);
+        let answer = self.client.get(&url).send().await.map_err(|error| {
+            Failure::unavailable(format!(
+                "no daemon answers at {} ({error}). Is it running? Start it with: voice-streamer run",
+                self.base
+            ))
+        })?;
+        let status = answer.status();
+        let body = answer
+            .text()
+            .await
+            .map_err(|error| Failure::temporary(error.to_string()))?;
+        let value: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+        let detail = || value["detail"].as_str().unwrap_or(&body).to_owned();
+        match status {
+            StatusCode::OK => Ok(value),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Err(Failure::permission(detail())),
+            StatusCode::SERVICE_UNAVAILABLE => Err(Failure::temporary(detail())),
+            _ => Err(Failure::failed(format!("{url}: {status}: {}", detail()))),
+        }
+    }
+}
+
+/// The daemon's own address, as this machine reaches it.
+pub(super) fn base_url(config: &Config) -> String {
+    let listen = config.http.listen;
+    if listen.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}
+
+/// A member as text for a table; empty when it is not there.
+pub(super) fn field(row: &Value, name: &str) -> String {
+    match &row[name] {
+        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,446 @@
+//! The daemon put together: configuration → plugins → store → media threads → HTTP, and ended in the other order.
+//!
+//! Anything that is missing is said in a sentence before the first call is answered. The default agent must be whole;
+//! another agent whose plugin cannot be loaded is left out, loudly, and its numbers hear the fallback sentence.
+
+use crate::call::{self, Why};
+use crate::config::{self, Config, Problems};
+use crate::http::{self, Desk, DeskKeys, Doors};
+use crate::leg::{self, Admission, Agent, Bounds, House, MediaThreads, Patience, Phrases};
+use crate::media::detect::Kind;
+use crate::metrics::Metrics;
+use crate::plugin::{Generation, Library, Shelf};
+use crate::store::{CallChange, NewEvent, OpenError, Store};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+/// How often calls whose stream never came are looked for.
+const SWEEP_SECS: u64 = 5;
+
+/// How long lines may take to say goodbye once their calls have been ended.
+const GOODBYE_SECS: u64 = 5;
+
+/// How often a drain looks whether the last call has ended.
+const DRAIN_LOOK_MS: u64 = 100;
+
+/// Media threads when the configuration leaves the number to us.
+const MEDIA_THREADS_AUTO: usize = 8;
+
+/// A listener holds this many lines for each call it may have: streams that have not started, or are closing.
+const LINES_PER_CALL: usize = 2;
+
+/// Where the command line overrules the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub listen: Option<SocketAddr>,
+    pub state: Option<PathBuf>,
+}
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Keys of a plugin or a voice are wrong.
+    #[error("the configuration is wrong\n\n{0}")]
+    Config(Problems),
+    /// A plugin that the default agent needs.
+    #[error("the default agent cannot work: {0}")]
+    Plugin(String),
+    /// `--listen` would let others start calls unsigned.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The address is taken or not ours.
+    #[error(
+        "cannot listen on {address}: {error}. Is another daemon running? Choose another address with --listen or http.listen"
+    )]
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Threads, runtimes.
+    #[error("the system does not allow it: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running daemon.
+pub struct Daemon {
+    desk: Arc<Desk>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Starts everything; when it returns, calls are answered at [`Daemon::address`].
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(config: Config, overrides: Overrides) -> Result<Daemon, StartError> {
+        let state = overrides.state.unwrap_or_else(|| config.store.path.clone());
+        let shelf = Arc::new(Shelf::new());
+        let failed = load_plugins(&config, &state, &shelf).map_err(StartError::Config)?;
+        need_default_agent(&config, &failed)?;
+        for (name, why) in &failed {
+            error!(plugin = %name, "left out: {why}");
+        }
+
+        let address = overrides.listen.unwrap_or(config.http.listen);
+        config.check_listen(address).map_err(StartError::Unsafe)?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| StartError::Listen { address, error })?;
+        let address = listener.local_addr()?;
+
+        let store = Store::open(&state, leg::unix_ms())?;
+        let metrics = Arc::new(Metrics::new(leg::unix_ms() as f64 / 1000.0));
+        let bounds = Bounds {
+            calls: config.limits.calls,
+            calls_per_caller: config.limits.calls_per_caller,
+            token: Duration::from_secs(config.limits.token_secs),
+        };
+        let patience = Patience {
+            start: Duration::from_secs(config.limits.start_secs),
+            idle: Duration::from_secs(config.limits.idle_secs),
+        };
+        let house = Arc::new(House {
+            admission: Admission::new(bounds),
+            shelf,
+            store,
+            metrics,
+            phrases: Phrases::new(),
+            patience,
+        });
+        let no_agent = || StartError::Plugin("it is not configured; add [agents.default]".into());
+        let keys = desk_keys(&config).ok_or_else(no_agent)?;
+        let media = MediaThreads::start(media_threads(config.media.threads), &house)?;
+        let desk = Arc::new(Desk {
+            house,
+            media,
+            keys,
+            draining: AtomicBool::new(false),
+        });
+        say_how_safe(&config, address);
+
+        let doors = Doors {
+            connections: config.http.max_connections,
+            connections_per_ip: config.http.max_connections_per_ip,
+            header: Duration::from_secs(config.http.header_timeout_secs),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
+        let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));
+        desk.house.metrics.ready.set(1);
+        Ok(Daemon {
+            desk,
+            address,
+            stop,
+            serving,
+            sweeping,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Calls that wait for their stream or talk.
+    pub fn calls(&self) -> usize {
+        self.desk.house.admission.present()
+    }
+
+    /// No new calls; running ones may finish for `patience`, or until `hurry` is ready. Then everything is ended and
+    /// everything known is on disk.
+    pub async fn drain(self, patience: Duration, hurry: impl Future<Output = ()>) {
+        let Daemon {
+            desk,
+            stop,
+            serving,
+            sweeping,
+            ..
+        } = self;
+        desk.draining.store(true, Ordering::Relaxed);
+        desk.house.metrics.ready.set(0);
+        desk.house.admission.close();
+        let finished = async {
+            while desk.house.admission.present() > 0 {
+                tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+            }
+        };
+        tokio::select! {
+            () = finished => {}
+            () = hurry => warn!(calls = desk.house.admission.present(), "ending the remaining calls now"),
+            () = tokio::time::sleep(patience) => {
+                warn!(calls = desk.house.admission.present(), "the time to finish is over; ending the remaining calls");
+            }
+        }
+        sweeping.abort();
+        desk.media.end(None, Why::Drained).await;
+        let gone = async {
+            while desk.media.lines() > 0 {
+                tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(GOODBYE_SECS), gone)
+            .await
+            .is_err()
+        {
+            warn!(
+                lines = desk.media.lines(),
+                "some streams did not say goodbye in time"
+            );
+        }
+        // Nobody listens any more once the channel is gone, which is just as well.
+        stop.send_replace(true);
+        if let Err(error) = serving.await {
+            error!("the listener had failed: {error}");
+        }
+        desk.house.store.flush().await;
+    }
+}
+
+/// Calls whose stream never came are closed in the record.
+async fn sweep(desk: Arc<Desk>) {
+    let mut every = tokio::time::interval(Duration::from_secs(SWEEP_SECS));
+    loop {
+        every.tick().await;
+        for guest in desk.house.admission.sweep(Instant::now()) {
+            let at_ms = leg::unix_ms();
+            warn!(call = %guest.call_sid, "the carrier never opened the stream of this call");
+            desk.house
+                .metrics
+                .calls
+                .get_or_create(&[("outcome", "no_stream")])
+                .inc();
+            desk.house.store.note(NewEvent {
+                at_ms,
+                call_sid: guest.call_sid.clone(),
+                event: "call_ended".into(),
+                text: String::new(),
+                audio_ms: 0,
+                ip: guest.ip.to_string(),
+                detail: json!({"reason": "no_stream"}),
+            });
+            desk.house.store.change_call(
+                &guest.call_sid,
+                CallChange {
+                    status: Some("failed".into()),
+                    ended_reason: Some("no_stream".into()),
+                    at_ms,
+                    ..CallChange::default()
+                },
+            );
+        }
+    }
+}
+
+/// Opens every plugin of the configuration onto the shelf. Returns those that could not be, each with a sentence.
+///
+/// # Errors
+/// Keys that a plugin's own schema refuses: a mistake in the file, with its place.
+fn load_plugins(
+    config: &Config,
+    state: &Path,
+    shelf: &Shelf,
+) -> Result<BTreeMap<String, String>, Problems> {
+    let exe = std::env::current_exe().ok();
+    let beside = exe
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
+    let keep = state.join("plugins");
+    let mut failed = BTreeMap::new();
+    for (name, plugin) in &config.plugins {
+        let loaded = config
+            .find_library(&plugin.library, beside)
+            .and_then(|path| {
+                Library::load(name, &path, &keep, plugin.sha256.as_deref())
+                    .map_err(|error| error.to_string())
+            });
+        let library = match loaded {
+            Ok(library) => library,
+            Err(why) => {
+                failed.insert(name.clone(), why);
+                continue;
+            }
+        };
+        let describe = library.describe();
+        if let Some(schema) = &describe.schema {
+            config.check_plugin_keys(name, schema)?;
+        }
+        for (voice, keys) in &config.voices {
+            if let (true, Some(schema)) = (keys.plugin == *name, &describe.tts_schema) {
+                config.check_voice_keys(voice, schema)?;
+            }
+        }
+        match Generation::open(library, name, &plugin.keys.to_string()) {
+            Ok(generation) => {
+                info!(
+                    plugin = %name,
+                    library = generation.library().name(),
+                    version = generation.library().version(),
+                    "plugin opened"
+                );
+                shelf.put(name, generation);
+            }
+            Err(error) => {
+                failed.insert(name.clone(), error.to_string());
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// Opens every plugin the configuration names, as `check` does; a line for each.
+///
+/// # Errors
+/// As [`Daemon::start`] would refuse.
+pub fn check_plugins(config: &Config, state: &Path) -> Result<Vec<String>, StartError> {
+    let shelf = Shelf::new();
+    let failed = load_plugins(config, state, &shelf).map_err(StartError::Config)?;
+    if let Some((name, why)) = failed.iter().next() {
+        return Err(StartError::Plugin(format!("[plugins.{name}]: {why}")));
+    }
+    let lines = config.plugins.keys().filter_map(|name| {
+        let generation = shelf.get(name)?;
+        let library = generation.library();
+        Some(format!(
+            "plugin {name}: {} {}",
+            library.name(),
+            library.version()
+        ))
+    });
+    Ok(lines.collect())
+}
+
+fn need_default_agent(
+    config: &Config,
+    failed: &BTreeMap<String, String>,
+) -> Result<(), StartError> {
+    let Some(agent) = config.agents.get(&config.default_agent) else {
+        return Err(StartError::Plugin(
+            "no agent is configured; add [agents.default]".into(),
+        ));
+    };
+    let voice = config.voices.get(&agent.voice).map(|voice| &voice.plugin);
+    for plugin in [Some(&agent.responder), voice].into_iter().flatten() {
+        if let Some(why) = failed.get(plugin) {
+            return Err(StartError::Plugin(format!("[plugins.{plugin}]: {why}")));
+        }
+    }
+    Ok(())
+}
+
+fn media_threads(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MEDIA_THREADS_AUTO),
+        some => some,
+    }
+}
+
+fn desk_keys(config: &Config) -> Option<DeskKeys> {
+    let agents: BTreeMap<&String, Arc<Agent>> = config
+        .agents
+        .iter()
+        .filter_map(|(name, keys)| Some((name, Arc::new(agent(config, name, keys)?))))
+        .collect();
+    let token = config
+        .twilio
+        .auth_token
+        .as_ref()
+        .filter(|_| config.twilio.validate_signature);
+    let default_agent = Arc::clone(agents.get(&config.default_agent)?);
+    Some(DeskKeys {
+        public_url: config.http.public_url.clone(),
+        auth_token: token.map(|token| token.expose().to_owned()),
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        fallback_text: config.twilio.fallback_text.clone(),
+        busy_text: config.twilio.busy_text.clone(),
+        fallback_language: config.twilio.fallback_language.clone(),
+        streams: config.limits.calls * LINES_PER_CALL,
+        numbers: config
+            .numbers
+            .iter()
+            .filter_map(|(number, keys)| {
+                Some((number.clone(), Arc::clone(agents.get(&keys.agent)?)))
+            })
+            .collect(),
+        default_agent,
+    })
+}
+
+/// What a leg needs of one agent. `None` only if the configuration names a voice it does not have, which it refuses.
+fn agent(config: &Config, name: &str, keys: &config::Agent) -> Option<Agent> {
+    let voice = config.voices.get(&keys.voice)?;
+    let said = |text: &String| Some(text.clone()).filter(|text| !text.trim().is_empty());
+    let turn = &keys.turn;
+    Some(Agent {
+        name: name.to_owned(),
+        settings: call::Settings {
+            greeting: keys.greeting.as_ref().and_then(said),
+            start_voiced_ms: turn.start_voiced_ms,
+            start_window_ms: turn.start_window_ms,
+            end_of_turn_ms: turn.end_of_turn_ms,
+            barge_in: turn.barge_in,
+            barge_in_ms: turn.barge_in_ms,
+            // Without a detector nobody would ever seem to speak.
+            no_input_ms: if turn.detector == config::Detector::Off {
+                0
+            } else {
+                turn.no_input_ms
+            },
+            no_input_text: said(&turn.no_input_text),
+            no_input_limit: turn.no_input_limit,
+            goodbye_text: said(&turn.goodbye_text),
+            apology_text: said(&turn.apology_text),
+            reply_deadline_ms: turn.reply_deadline_ms,
+            lead_ms: config.media.lead_ms,
+            max_call_secs: config.limits.call_secs,
+            ..call::Settings::default()
+        },
+        detector: match turn.detector {
+            config::Detector::Neural => Kind::Neural,
+            config::Detector::Energy => Kind::Energy,
+            config::Detector::Off => Kind::Off,
+        },
+        responder: keys.responder.clone(),
+        voice: leg::Voice {
+            name: keys.voice.clone(),
+            plugin: voice.plugin.clone(),
+            settings: voice.keys.clone(),
+        },
+        language: voice
+            .language
+            .clone()
+            .unwrap_or_else(|| keys.language.clone()),
+    })
+}
+
+/// What an operator must know about who can reach the daemon.
+fn say_how_safe(config: &Config, address: SocketAddr) {
+    if config.twilio.validate_signature {
+        info!(%address, "requests of the carrier are checked against its signature");
+        return;
+    }
+    let reach = if address.ip().is_loopback() {
+        "only this machine can reach it"
+    } else {
+        "ANYBODY WHO REACHES THIS ADDRESS CAN START CALLS (twilio.allow_unsigned)"
+    };
+    warn!(%address, "requests are NOT checked against the carrier's signature: {reach}. Set twilio.auth_token and http.public_url for real calls");
+}

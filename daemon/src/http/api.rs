@@ -1,0 +1,240 @@
+//! Logs and calls as JSON, newest first, paged by cursor. For this machine only, until accounts exist.
+//!
+//! `audio_length` is in true seconds, times are UTC in RFC 3339. A cursor is the id of the last row of a page: rows
+//! that come meanwhile neither repeat nor hide others.
+
+use super::answer::{Answer, json, problem};
+use super::desk::Desk;
+use crate::carrier::twilio::form::{self, Params};
+use crate::store::{CallQuery, CallRecord, Event, EventQuery, ReadError};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Rows in a page when the client does not say.
+const PAGE_ROWS: usize = 100;
+
+/// Rows in a page at most.
+const PAGE_ROWS_MOST: usize = 1000;
+
+/// `GET /audio/api/logs/?limit=&before=&after=&event=&call=`
+pub(super) async fn logs(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+) -> Answer {
+    let asked = match asked(
+        desk,
+        peer,
+        request,
+        &["limit", "before", "after", "event", "call"],
+    ) {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
+    let query = match (asked.number("before"), asked.number("after"), asked.limit()) {
+        (Ok(before), Ok(after), Ok(limit)) => EventQuery {
+            event: asked.word("event"),
+            call_sid: asked.word("call"),
+            before,
+            after,
+            limit,
+        },
+        (Err(answer), _, _) | (_, Err(answer), _) | (_, _, Err(answer)) => return *answer,
+    };
+    let store = desk.house.store.clone();
+    match read(move || store.events(query)).await {
+        Ok(page) => {
+            let logs: Vec<Value> = page.rows.iter().map(log).collect();
+            json(&json!({"logs": logs, "next": page.next}))
+        }
+        Err(answer) => answer,
+    }
+}
+
+/// `GET /api/calls/?status=&limit=&before=`
+pub(super) async fn calls(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+) -> Answer {
+    let asked = match asked(desk, peer, request, &["limit", "before", "status"]) {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
+    let query = match (asked.number("before"), asked.limit()) {
+        (Ok(before), Ok(limit)) => CallQuery {
+            status: asked.word("status"),
+            before,
+            limit,
+        },
+        (Err(answer), _) | (_, Err(answer)) => return *answer,
+    };
+    let store = desk.house.store.clone();
+    match read(move || store.calls(query)).await {
+        Ok(page) => {
+            let calls: Vec<Value> = page.rows.iter().map(call_json).collect();
+            json(&json!({"calls": calls, "next": page.next}))
+        }
+        Err(answer) => answer,
+    }
+}
+
+/// `GET /api/calls/{sid}/`
+pub(super) async fn call(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+    sid: &str,
+) -> Answer {
+    if let Err(answer) = asked(desk, peer, request, &[]) {
+        return answer;
+    }
+    let store = desk.house.store.clone();
+    let wanted = sid.to_owned();
+    match read(move || store.call(&wanted)).await {
+        Ok(Some(record)) => json(&call_json(&record)),
+        Ok(None) => problem(StatusCode::NOT_FOUND, &format!("there is no call {sid}")),
+        Err(answer) => answer,
+    }
+}
+
+fn log(event: &Event) -> Value {
+    json!({
+        "id": event.id,
+        "timestamp": timestamp(event.at_ms),
+        "event": event.event,
+        "response_text": event.text,
+        "audio_length": event.audio_ms as f64 / 1000.0,
+        "twilio_sid": event.call_sid,
+        "ip_address": event.ip,
+        "detail": event.detail,
+    })
+}
+
+fn call_json(call: &CallRecord) -> Value {
+    json!({
+        "id": call.id,
+        "call_sid": call.call_sid,
+        "from_number": call.from_number,
+        "to_number": call.to_number,
+        "status": call.status,
+        "duration": call.duration_ms as f64 / 1000.0,
+        "created_at": timestamp(call.created_at_ms),
+        "updated_at": timestamp(call.updated_at_ms),
+        "direction": call.direction,
+        "agent": call.agent,
+        "ended_reason": call.ended_reason,
+    })
+}
+
+fn timestamp(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| unix_ms.to_string(), |time| format!("{time:.3}"))
+}
+
+/// Reads on a thread that may block.
+async fn read<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, Answer> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
+        Err(_) => Err(problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "reading the store failed; see the log",
+        )),
+    }
+}
+
+/// The query of a request that may be answered at all.
+#[derive(Debug)]
+struct Asked(Params);
+
+fn asked(
+    desk: &Desk,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+    known: &[&str],
+) -> Result<Asked, Answer> {
+    if !desk.is_local(peer, request) {
+        let detail = "the API answers on this machine only (http://localhost)";
+        return Err(problem(StatusCode::FORBIDDEN, detail));
+    }
+    let query = request.uri().query().unwrap_or("");
+    let bad = |detail: &str| problem(StatusCode::BAD_REQUEST, detail);
+    let params = form::parse(query.as_bytes()).map_err(|error| bad(&error.to_string()))?;
+    if let Some((name, _)) = params.pairs().find(|(name, _)| !known.contains(name)) {
+        return Err(bad(&format!(
+            "\"{name}\" is not known here; known are: {}",
+            known.join(", ")
+        )));
+    }
+    Ok(Asked(params))
+}
+
+impl Asked {
+    fn word(&self, name: &str) -> Option<String> {
+        self.0
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Box<Answer>> {
+        let Some(value) = self.word(name) else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(Box::new(problem(
+                StatusCode::BAD_REQUEST,
+                &format!("\"{name}\" is a whole number, not \"{value}\""),
+            ))),
+        }
+    }
+
+    fn limit(&self) -> Result<usize, Box<Answer>> {
+        match self.number("limit")? {
+            None => Ok(PAGE_ROWS),
+            Some(rows) => Ok(usize::try_from(rows)
+                .unwrap_or(PAGE_ROWS_MOST)
+                .clamp(1, PAGE_ROWS_MOST)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_with_milliseconds() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(timestamp(1_763_865_600_123), "2025-11-23T02:40:00.123Z");
+    }
+
+    #[test]
+    fn a_log_row_has_the_old_applications_names_and_true_seconds() {
+        let event = Event {
+            id: 7,
+            at_ms: 0,
+            call_sid: "CA1".into(),
+            event: "said".into(),
+            text: "<b>Hi</b>".into(),
+            audio_ms: 1234,
+            ip: "127.0.0.1".into(),
+            detail: Value::Null,
+        };
+        let row = log(&event);
+        assert_eq!(row["audio_length"], 1.234);
+        assert_eq!(row["response_text"], "<b>Hi</b>");
+        assert_eq!(row["twilio_sid"], "CA1");
+        for name in ["timestamp", "event", "ip_address"] {
+            assert!(row.get(name).is_some(), "{name}");
+        }
+    }
+}

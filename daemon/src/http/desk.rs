@@ -1,0 +1,171 @@
+//! What the routes work with: the house, the media threads, and the keys of the configuration they need.
+
+use crate::config::Network;
+use crate::leg::{Agent, House, MediaThreads};
+use hyper::Request;
+use hyper::header::HOST;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Keys of the configuration that the routes need.
+#[derive(Debug)]
+pub struct DeskKeys {
+    /// `https://host`, without a path; what the carrier was told.
+    pub public_url: Option<String>,
+    /// The carrier's auth token, when requests are checked against it.
+    pub auth_token: Option<String>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Said by the carrier when our stream cannot be had.
+    pub fallback_text: String,
+    /// Said by the carrier when we take no more calls.
+    pub busy_text: String,
+    /// Language of these two.
+    pub fallback_language: String,
+    /// Media streams open at once, those not yet started included.
+    pub streams: usize,
+    /// Who answers which number; `default` answers the others.
+    pub numbers: BTreeMap<String, Arc<Agent>>,
+    pub default_agent: Arc<Agent>,
+}
+
+/// Everything a route may touch.
+pub struct Desk {
+    pub house: Arc<House>,
+    pub media: MediaThreads,
+    pub keys: DeskKeys,
+    pub draining: AtomicBool,
+}
+
+impl Desk {
+    /// Who answers calls to this number.
+    pub(super) fn agent(&self, number: &str) -> &Arc<Agent> {
+        self.keys
+            .numbers
+            .get(number)
+            .unwrap_or(&self.keys.default_agent)
+    }
+
+    /// Plugins that agents name and the shelf does not hold.
+    pub(super) fn missing_plugins(&self) -> Vec<String> {
+        let agents = self.keys.numbers.values().chain([&self.keys.default_agent]);
+        let mut missing: Vec<String> = agents
+            .flat_map(|agent| [&agent.responder, &agent.voice.plugin])
+            .filter(|name| {
+                self.house
+                    .shelf
+                    .get(name)
+                    .is_none_or(|generation| generation.is_hung())
+            })
+            .cloned()
+            .collect();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
+    /// The address a request came from, through the proxies we trust.
+    pub(super) fn client_ip<B>(&self, peer: SocketAddr, request: &Request<B>) -> IpAddr {
+        let forwarded = || {
+            let value = request
+                .headers()
+                .get_all("x-forwarded-for")
+                .iter()
+                .next_back()?;
+            value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+        };
+        if self
+            .keys
+            .trusted_proxies
+            .iter()
+            .any(|network| network.contains(peer.ip()))
+        {
+            forwarded().unwrap_or(peer.ip())
+        } else {
+            peer.ip()
+        }
+    }
+
+    /// Whether somebody on this machine asks, and not the world through a tunnel or a page in a browser: a loopback
+    /// peer, nothing forwarded, and a loopback name in `Host` (a foreign page can resolve its own name to us).
+    pub(super) fn is_local<B>(&self, peer: SocketAddr, request: &Request<B>) -> bool {
+        let headers = request.headers();
+        let forwarded = headers.contains_key("x-forwarded-for")
+            || headers.contains_key("x-forwarded-host")
+            || headers.contains_key("forwarded");
+        let host = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or("");
+        peer.ip().is_loopback() && !forwarded && is_loopback_host(host)
+    }
+
+    /// The websocket address for the carrier. Without a public URL the one the request came by, in clear: then we
+    /// listen on loopback only, for the simulated phone.
+    pub(super) fn stream_url(&self, host: &str) -> String {
+        match &self.keys.public_url {
+            Some(url) => format!("{}/ws/audio/stream/", websocket_url(url)),
+            None => format!("ws://{host}/ws/audio/stream/"),
+        }
+    }
+}
+
+/// `https://…` as `wss://…`, `http://…` as `ws://…`.
+pub(super) fn websocket_url(url: &str) -> String {
+    match url.strip_prefix("http") {
+        Some(rest) => format!("ws{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => host.split(':').next().unwrap_or(""),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_this_machine() {
+        for local in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(is_loopback_host(local), "{local}");
+        }
+        for foreign in [
+            "",
+            "example.com",
+            "127.0.0.1.example.com",
+            "192.0.2.1:80",
+            "localhost.example.com",
+            "[::2]",
+        ] {
+            assert!(!is_loopback_host(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_stream_is_as_secret_as_the_webhook() {
+        assert_eq!(
+            websocket_url("https://voice.example.com"),
+            "wss://voice.example.com"
+        );
+        assert_eq!(
+            websocket_url("http://127.0.0.1:8080"),
+            "ws://127.0.0.1:8080"
+        );
+    }
+}

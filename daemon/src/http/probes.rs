@@ -1,0 +1,73 @@
+//! Probes: is it alive, may it be given calls, and the numbers it keeps.
+
+use super::answer::{Answer, problem, text, with_type};
+use super::desk::Desk;
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+/// The process answers.
+pub(super) fn health() -> Answer {
+    text(StatusCode::OK, "ok\n")
+}
+
+/// Whether new calls are taken, with every reason why not.
+pub(super) fn ready(desk: &Desk) -> Answer {
+    let mut reasons = Vec::new();
+    if desk.draining.load(Ordering::Relaxed) {
+        reasons.push("shutting down".to_owned());
+    }
+    let store = desk.house.store.health();
+    if !store.ok {
+        reasons.push(format!("the store does not write: {}", store.last_error));
+    }
+    let missing = desk.missing_plugins();
+    reasons.extend(
+        missing
+            .into_iter()
+            .map(|name| format!("the plugin \"{name}\" is not loaded")),
+    );
+    let ready = reasons.is_empty();
+    let body = json!({"ready": ready, "reasons": reasons, "calls": desk.house.admission.present()});
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    with_type(status, "application/json", body.to_string())
+}
+
+/// Prometheus text.
+pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
+    if !desk.is_local(peer, request) {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "the metrics are for this machine only",
+        );
+    }
+    let metrics = &desk.house.metrics;
+    let store = desk.house.store.health();
+    metrics.store_ok.set(i64::from(store.ok));
+    metrics
+        .store_queue
+        .set(i64::try_from(store.queued).unwrap_or(i64::MAX));
+    metrics
+        .store_dropped
+        .set(i64::try_from(store.dropped).unwrap_or(i64::MAX));
+    metrics
+        .store_commits
+        .set(i64::try_from(store.commits).unwrap_or(i64::MAX));
+    metrics
+        .plugin_builds
+        .set(i64::try_from(desk.house.shelf.resident_builds()).unwrap_or(i64::MAX));
+    metrics
+        .draining
+        .set(i64::from(desk.draining.load(Ordering::Relaxed)));
+    with_type(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        metrics.text(),
+    )
+}

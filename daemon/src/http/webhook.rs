@@ -1,0 +1,314 @@
+//! The carrier's webhooks: what to do with a call, how a call went, how its stream went.
+//!
+//! Every request is checked against the carrier's signature over the public URL before anything of it is believed.
+//! What a webhook changes: the admission book and the store. What it answers: TwiML.
+
+use super::answer::{Answer, problem, twiml, with_type};
+use super::body;
+use super::desk::Desk;
+use crate::carrier::twilio::form::{self, Params};
+use crate::carrier::twilio::signature;
+use crate::carrier::twilio::twiml as document;
+use crate::carrier::twilio::webhook::{StatusCallback, StreamEvent, StreamStatus, VoiceRequest};
+use crate::leg::{Admit, NewGuest, unix_ms};
+use crate::store::{CallChange, NewCall, NewEvent};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Method, Request, StatusCode};
+use serde_json::json;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{info, warn};
+
+/// Name of the `<Parameter>` that carries the one-time token.
+pub(super) const TOKEN: &str = "token";
+
+/// A verified request of the carrier.
+struct Verified {
+    params: Params,
+    ip: IpAddr,
+    host: String,
+}
+
+/// `POST /twilio/stream/`: a caller rings; what shall be done?
+pub(super) async fn voice(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Answer {
+    let verified = match verified(desk, peer, request).await {
+        Ok(verified) => verified,
+        Err(answer) => return answer,
+    };
+    let call = match VoiceRequest::read(&verified.params) {
+        Ok(call) => call,
+        Err(error) => {
+            return refuse(
+                desk,
+                "bad_request",
+                StatusCode::BAD_REQUEST,
+                &error.to_string(),
+            );
+        }
+    };
+    let agent = Arc::clone(desk.agent(&call.to));
+    let missing = desk.missing_plugins();
+    if missing.iter().any(|name| *name == agent.responder) {
+        warn!(call = %call.call_sid, agent = %agent.name, "a call was turned away: its responder is not loaded");
+        desk.house
+            .metrics
+            .calls_shed
+            .get_or_create(&[("reason", "no_responder")])
+            .inc();
+        return twiml(document::say_and_hang_up(
+            &desk.keys.fallback_text,
+            &desk.keys.fallback_language,
+        ));
+    }
+    let url = desk.stream_url(&verified.host);
+    let fallback = document::Fallback::Say {
+        text: &desk.keys.fallback_text,
+        language: &desk.keys.fallback_language,
+    };
+    let mut made = Ok(());
+    let new = NewGuest {
+        call_sid: call.call_sid.clone(),
+        from: call.from.clone(),
+        to: call.to.clone(),
+        agent: Arc::clone(&agent),
+        ip: verified.ip,
+    };
+    let status_url = desk
+        .keys
+        .public_url
+        .as_ref()
+        .map(|url| format!("{url}/twilio/stream-status/"));
+    let admitted = desk.house.admission.admit(new, Instant::now(), |token| {
+        let answer = document::Answer {
+            stream_url: &url,
+            status_callback: status_url.as_deref(),
+            parameters: &[(TOKEN, token)],
+            fallback,
+        };
+        match answer.document() {
+            Ok(document) => document,
+            Err(error) => {
+                made = Err(error);
+                String::new()
+            }
+        }
+    });
+    if let Err(error) = made {
+        desk.house.admission.ended(&call.call_sid, Instant::now());
+        return problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("the TwiML could not be written: {error}"),
+        );
+    }
+    match admitted {
+        Admit::Fresh(document) => {
+            open_record(desk, &call, &agent.name, verified.ip).await;
+            info!(call = %call.call_sid, agent = %agent.name, "a call was let in");
+            twiml(document)
+        }
+        Admit::Repeat(document) => twiml(document),
+        Admit::Busy(reason) => {
+            warn!(call = %call.call_sid, reason, "a call was turned away politely");
+            desk.house
+                .metrics
+                .calls_shed
+                .get_or_create(&[("reason", reason)])
+                .inc();
+            twiml(document::say_and_hang_up(
+                &desk.keys.busy_text,
+                &desk.keys.fallback_language,
+            ))
+        }
+    }
+}
+
+/// Opens the call's record. The call goes on when the disk does not: the record waits in the store's queue.
+async fn open_record(desk: &Desk, call: &VoiceRequest, agent: &str, ip: IpAddr) {
+    let at_ms = unix_ms();
+    let new = NewCall {
+        call_sid: call.call_sid.clone(),
+        from_number: call.from.clone(),
+        to_number: call.to.clone(),
+        status: call.status.as_str().to_owned(),
+        direction: call.direction.clone(),
+        agent: agent.to_owned(),
+        at_ms,
+    };
+    if let Err(error) = desk.house.store.open_call(new).await {
+        warn!(call = %call.call_sid, "the call's record is not on disk yet, the call goes on: {error}");
+    }
+    let detail = json!({"from": call.from, "to": call.to, "agent": agent});
+    row(desk, &call.call_sid, "call_opened", ip, detail);
+}
+
+/// `POST /twilio/status/`: how a call went, by the carrier's account.
+pub(super) async fn status(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Answer {
+    let verified = match verified(desk, peer, request).await {
+        Ok(verified) => verified,
+        Err(answer) => return answer,
+    };
+    let callback = match StatusCallback::read(&verified.params) {
+        Ok(callback) => callback,
+        Err(error) => {
+            return refuse(
+                desk,
+                "bad_request",
+                StatusCode::BAD_REQUEST,
+                &error.to_string(),
+            );
+        }
+    };
+    let status = callback.status.as_str();
+    let detail = json!({"status": status, "sequence": callback.sequence, "duration_secs": callback.duration_secs});
+    row(
+        desk,
+        &callback.call_sid,
+        "status_callback",
+        verified.ip,
+        detail,
+    );
+    let change = CallChange {
+        status: Some(status.to_owned()),
+        // The leg knows the duration to the millisecond; the carrier's whole seconds serve where no stream came.
+        ended_reason: callback
+            .status
+            .is_final()
+            .then(|| "carrier_reported".to_owned()),
+        at_ms: unix_ms(),
+        ..CallChange::default()
+    };
+    desk.house.store.change_call(&callback.call_sid, change);
+    if callback.status.is_final() {
+        let sid = callback.call_sid.clone();
+        desk.media
+            .end(Some(&sid), crate::call::Why::CallerHungUp)
+            .await;
+        desk.house.admission.ended(&sid, Instant::now());
+    }
+    with_type(StatusCode::NO_CONTENT, "text/plain", "")
+}
+
+/// `POST /twilio/stream-status/`: the carrier started, stopped or lost the stream.
+pub(super) async fn stream_status(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Answer {
+    let verified = match verified(desk, peer, request).await {
+        Ok(verified) => verified,
+        Err(answer) => return answer,
+    };
+    let callback = match StreamStatus::read(&verified.params) {
+        Ok(callback) => callback,
+        Err(error) => {
+            return refuse(
+                desk,
+                "bad_request",
+                StatusCode::BAD_REQUEST,
+                &error.to_string(),
+            );
+        }
+    };
+    let (event, error) = match &callback.event {
+        StreamEvent::Started => ("started", ""),
+        StreamEvent::Stopped => ("stopped", ""),
+        StreamEvent::Error(text) => {
+            warn!(call = %callback.call_sid, "the carrier reports a stream error: {text}");
+            ("error", text.as_str())
+        }
+    };
+    let detail = json!({"stream_sid": callback.stream_sid, "stream": event, "error": error});
+    row(
+        desk,
+        &callback.call_sid,
+        "stream_callback",
+        verified.ip,
+        detail,
+    );
+    with_type(StatusCode::NO_CONTENT, "text/plain", "")
+}
+
+fn row(desk: &Desk, call_sid: &str, event: &str, ip: IpAddr, detail: serde_json::Value) {
+    desk.house.store.note(NewEvent {
+        at_ms: unix_ms(),
+        call_sid: call_sid.to_owned(),
+        event: event.to_owned(),
+        text: String::new(),
+        audio_ms: 0,
+        ip: ip.to_string(),
+        detail,
+    });
+}
+
+/// Reads the request and checks its signature. The error is the answer to give.
+async fn verified(
+    desk: &Desk,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Verified, Answer> {
+    let ip = desk.client_ip(peer, &request);
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let headers = request.headers().clone();
+    let body = body(request).await?;
+    let posted = method == Method::POST;
+    let is_form = header(&headers, CONTENT_TYPE.as_str())
+        .is_none_or(|kind| !kind.starts_with("application/json"));
+    let query = uri.query().unwrap_or("").as_bytes();
+    let source = if posted && is_form { &body[..] } else { query };
+    let params = form::parse(source).map_err(|error| {
+        refuse(
+            desk,
+            "bad_form",
+            StatusCode::BAD_REQUEST,
+            &error.to_string(),
+        )
+    })?;
+    if let (Some(token), Some(public_url)) = (&desk.keys.auth_token, &desk.keys.public_url) {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = format!("{public_url}{path}");
+        let signed = signature::Request {
+            url: &url,
+            params: (posted && is_form).then_some(&params),
+            raw_body: if posted && !is_form { &body } else { &[] },
+            signature: header(&headers, "x-twilio-signature"),
+            settings: header(&headers, "x-twilio-webhooks-signature-settings"),
+        };
+        if let Err(refused) = signature::verify(signed, token) {
+            warn!(%peer, path = %uri.path(), "a webhook was refused: {refused}");
+            return Err(refuse(
+                desk,
+                refused.as_str(),
+                StatusCode::FORBIDDEN,
+                &refused.to_string(),
+            ));
+        }
+    }
+    let host = header(&headers, HOST.as_str())
+        .unwrap_or("localhost")
+        .to_owned();
+    Ok(Verified { params, ip, host })
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn refuse(desk: &Desk, reason: &'static str, status: StatusCode, detail: &str) -> Answer {
+    desk.house
+        .metrics
+        .webhook_rejected
+        .get_or_create(&[("reason", reason)])
+        .inc();
+    problem(status, detail)
+}

@@ -1,0 +1,490 @@
+//! One running call: feeds the core what happens and carries out what it answers.
+//!
+//! Owns the core, the detector and the plugin streams of the call; borrows the line's outbox to speak. What is not
+//! here: any decision about who speaks, any byte of the websocket's framing.
+
+use super::line::Outbox;
+use super::mouth::{Delivered, Mouth, Scratch};
+use super::responder::Responder;
+use super::{Guest, House, story};
+use crate::call::{Call, CallTime, Floor, Input, Mark, Output, Reply, Speech, Why};
+use crate::carrier::twilio::stream as wire;
+use crate::media::detect::Detector;
+use crate::media::{frame, mulaw};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::warn;
+use voice_plugin::abi::kind;
+
+pub(super) struct Leg {
+    house: Arc<House>,
+    guest: Guest,
+    stream_sid: String,
+    started: Instant,
+    call: Call,
+    detector: Detector,
+    responder: Responder,
+    mouth: Mouth,
+    /// The caller's turn as the core counts it: what plugins are told with each frame.
+    turn: u32,
+    /// Samples of the caller's audio so far: the media clock of the plugin contract.
+    heard: u64,
+    /// When the core wants to be looked at though nothing happened; asked of it once per step, not once per tick.
+    deadline: Option<CallTime>,
+    first_audio_out: bool,
+    hang_up: bool,
+    over: Option<Why>,
+}
+
+/// Counted on one thread since the last tick; added to the metrics there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) frames_in: u64,
+    pub(super) frames_out: u64,
+}
+
+impl Leg {
+    /// Begins the call: responder started, greeting under way.
+    pub(super) fn begin(
+        house: Arc<House>,
+        guest: Guest,
+        stream_sid: String,
+        now: Instant,
+        out: &mut Outbox,
+        scratch: &mut Scratch,
+    ) -> Leg {
+        let agent = Arc::clone(&guest.agent);
+        story::started(&house, &guest, &stream_sid);
+        let mut leg = Leg {
+            house,
+            stream_sid,
+            started: now,
+            call: Call::new(agent.settings.clone()),
+            detector: Detector::new(agent.detector),
+            responder: Responder::new(agent.responder.clone(), agent.language.clone()),
+            mouth: Mouth::new(agent.voice.clone(), agent.language.clone()),
+            turn: 0,
+            heard: 0,
+            deadline: None,
+            first_audio_out: false,
+            hang_up: false,
+            over: None,
+            guest,
+        };
+        if let Err(text) = leg.responder.start(&leg.house, &leg.guest) {
+            leg.responder.fault = Some(text);
+        }
+        // A responder that takes turns by itself says so while it starts.
+        leg.pump_responder(now, scratch);
+        leg.call.start(leg.call_time(now));
+        leg.work(now, out, scratch);
+        leg
+    }
+
+    /// A media message: µ-law of any length, usually one frame.
+    pub(super) fn hear(
+        &mut self,
+        samples: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+        scratch: &mut Scratch,
+    ) {
+        scratch.counted.frames_in += 1;
+        let at = self.call_time(now);
+        for part in samples.chunks(frame::FRAME_SAMPLES) {
+            let mut pcm = [0_i16; frame::FRAME_SAMPLES];
+            let pcm = &mut pcm[..part.len()];
+            mulaw::decode(part, pcm);
+            // Audio before the verdict on it: a responder that keeps the turn must have the frame that ends it.
+            if !(self.responder.own_turns && self.call.floor() == Floor::Greeting) {
+                self.responder.hear(self.turn, self.heard, part);
+            }
+            self.heard += part.len() as u64;
+            let voiced = self.detector.frame(pcm);
+            self.call.handle_input(at, Input::Heard { voiced });
+            self.work(now, out, scratch);
+        }
+    }
+
+    /// The caller pressed a key.
+    pub(super) fn digit(
+        &mut self,
+        digit: char,
+        now: Instant,
+        out: &mut Outbox,
+        scratch: &mut Scratch,
+    ) {
+        let mut bytes = [0; 4];
+        let text = digit.encode_utf8(&mut bytes);
+        self.responder
+            .tell(kind::DTMF, 0, self.turn, self.heard, text.as_bytes());
+        self.input(Input::Digit(digit), now, out, scratch);
+    }
+
+    /// The carrier gave a mark back. Names that are not ours are ignored; says whether it was ours.
+    pub(super) fn marked(
+        &mut self,
+        name: &str,
+        now: Instant,
+        out: &mut Outbox,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some(mark) = read_mark(name) else {
+            return false;
+        };
+        self.input(Input::Marked(mark), now, out, scratch);
+        true
+    }
+
+    /// The call has to end.
+    pub(super) fn stop(&mut self, why: Why, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        self.input(Input::Stop(why), now, out, scratch);
+    }
+
+    /// Looks at everything that does not announce itself: plugin rings and deadlines. Says whether there was anything;
+    /// mostly there is not, so this is the look that has to be cheap.
+    pub(super) fn tick(&mut self, now: Instant, out: &mut Outbox, scratch: &mut Scratch) -> bool {
+        let at = self.call_time(now);
+        let due = self.deadline.is_some_and(|deadline| deadline <= at);
+        if due {
+            self.call.handle_timeout(at);
+        }
+        let moves = due || !self.mouth.is_idle() || !self.responder.is_idle();
+        if moves {
+            self.work(now, out, scratch);
+        }
+        moves
+    }
+
+    /// The core asked to close the stream.
+    pub(super) fn wants_hang_up(&self) -> bool {
+        self.hang_up
+    }
+
+    /// Why it is over, once it is.
+    pub(super) fn over(&self) -> Option<Why> {
+        self.over
+    }
+
+    /// Whose stream this is.
+    pub(super) fn call_sid(&self) -> &str {
+        &self.guest.call_sid
+    }
+
+    /// The carrier's name of the stream.
+    pub(super) fn stream_sid(&self) -> &str {
+        &self.stream_sid
+    }
+
+    fn call_time(&self, now: Instant) -> CallTime {
+        CallTime(u64::try_from(now.duration_since(self.started).as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn input(&mut self, input: Input<'_>, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        self.call.handle_input(self.call_time(now), input);
+        self.work(now, out, scratch);
+    }
+
+    /// Outputs until there are none, then whatever the plugins have ready, until nothing moves any more.
+    fn work(&mut self, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        loop {
+            while let Some(output) = self.call.poll_output() {
+                self.carry_out(output, now, out, scratch);
+            }
+            if !self.pump_voice(now, scratch) && !self.pump_responder(now, scratch) {
+                break;
+            }
+        }
+        self.deadline = self.call.poll_timeout().map(|(deadline, _)| deadline);
+    }
+
+    fn carry_out(&mut self, output: Output, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        match output {
+            Output::Respond { turn } => {
+                self.responder
+                    .ask(&self.house, &self.guest, turn, self.heard)
+            }
+            Output::SpeechStarted { turn } => {
+                self.turn = turn;
+                self.responder
+                    .tell(kind::SPEECH_START, 0, turn, self.heard, &[]);
+            }
+            Output::SpeechPaused { turn } => {
+                self.responder
+                    .tell(kind::SPEECH_END, 0, turn, self.heard, &[])
+            }
+            Output::Speak {
+                utterance,
+                text,
+                fixed,
+            } => {
+                self.mouth
+                    .say(&self.house, &self.guest, utterance, &text, fixed);
+            }
+            Output::Play { samples } => self.play(samples, now, out, scratch),
+            Output::Mark(mark) => {
+                scratch.json.clear();
+                wire::write_mark(&mut scratch.json, &self.stream_sid, &mark_name(mark));
+                out.text(&scratch.json);
+            }
+            Output::Clear => {
+                self.mouth.clear();
+                scratch.json.clear();
+                wire::write_clear(&mut scratch.json, &self.stream_sid);
+                out.text(&scratch.json);
+            }
+            Output::Cancel { utterance } => self.mouth.cancel(utterance),
+            Output::CancelReply { turn } => self.responder.cancel(turn),
+            Output::HeardWhole { utterance, .. } => {
+                self.responder
+                    .tell(kind::MARK, 0, utterance, self.heard, &[])
+            }
+            Output::Note(note) => story::tell(&self.house, &self.guest, &note),
+            Output::HangUp => self.hang_up = true,
+            Output::Done(why) => {
+                if self.over.replace(why).is_none() {
+                    let lasted = now.duration_since(self.started);
+                    story::ended(&self.house, &self.guest, why, lasted, self.call.underruns());
+                    self.house.admission.ended(&self.guest.call_sid, now);
+                }
+            }
+        }
+    }
+
+    fn play(&mut self, samples: u64, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        let sound = self.mouth.take(samples);
+        if sound.is_empty() {
+            return;
+        }
+        scratch.counted.frames_out += 1;
+        scratch.json.clear();
+        wire::write_media(&mut scratch.json, &self.stream_sid, sound);
+        out.text(&scratch.json);
+        if !self.first_audio_out {
+            self.first_audio_out = true;
+            self.house
+                .metrics
+                .first_audio
+                .observe(now.duration_since(self.started).as_secs_f64());
+        }
+    }
+
+    /// One thing from the voice into the core; false if there was none.
+    fn pump_voice(&mut self, now: Instant, scratch: &mut Scratch) -> bool {
+        let Some(delivered) = self.mouth.next(&self.house, scratch) else {
+            return false;
+        };
+        let at = self.call_time(now);
+        match delivered {
+            Delivered::Audio { utterance, samples } => {
+                self.call.handle_input(
+                    at,
+                    Input::Speech {
+                        utterance,
+                        speech: Speech::Audio { samples },
+                    },
+                );
+            }
+            Delivered::Done { utterance } => {
+                self.call.handle_input(
+                    at,
+                    Input::Speech {
+                        utterance,
+                        speech: Speech::Done,
+                    },
+                );
+            }
+            Delivered::Failed { utterance, text } => {
+                self.call.handle_input(
+                    at,
+                    Input::Speech {
+                        utterance,
+                        speech: Speech::Failed(&text),
+                    },
+                );
+            }
+        }
+        true
+    }
+
+    /// One record of the responder into the core; false if there was none, or none for which there is room.
+    fn pump_responder(&mut self, now: Instant, _scratch: &mut Scratch) -> bool {
+        let at = self.call_time(now);
+        if let Some(text) = self.responder.fault.take() {
+            let turn = self.turn;
+            self.call.handle_input(
+                at,
+                Input::Reply {
+                    turn,
+                    reply: Reply::Failed(&text),
+                },
+            );
+            return true;
+        }
+        let Some(stream) = &mut self.responder.stream else {
+            return false;
+        };
+        let Some(record) = stream.next() else {
+            return false;
+        };
+        let turn = record.turn;
+        match record.kind {
+            kind::AUDIO => {
+                // The voice's samples come first: they were asked for earlier.
+                let room = if self.mouth.is_saying() {
+                    0
+                } else {
+                    self.mouth.room().min(record.data.len())
+                };
+                if room == 0 {
+                    return false;
+                }
+                self.mouth.add(&record.data[..room]);
+                if room == record.data.len() {
+                    stream.take();
+                } else {
+                    stream.take_part(room);
+                }
+                let samples = room as u64;
+                self.call.handle_input(
+                    at,
+                    Input::Reply {
+                        turn,
+                        reply: Reply::Audio { samples },
+                    },
+                );
+            }
+            kind::TEXT => {
+                let text = String::from_utf8_lossy(record.data);
+                self.call.handle_input(
+                    at,
+                    Input::Reply {
+                        turn,
+                        reply: Reply::Text(&text),
+                    },
+                );
+                stream.take();
+            }
+            kind::DONE => {
+                self.call.handle_input(
+                    at,
+                    Input::Reply {
+                        turn,
+                        reply: Reply::Done,
+                    },
+                );
+                stream.take();
+            }
+            kind::FAILED => {
+                let text = String::from_utf8_lossy(record.data);
+                self.call.handle_input(
+                    at,
+                    Input::Reply {
+                        turn,
+                        reply: Reply::Failed(&text),
+                    },
+                );
+                stream.take();
+            }
+            kind::ACTION => {
+                match read_action(record.data) {
+                    Some(Action::HangUp) => {
+                        self.call.handle_input(
+                            at,
+                            Input::Reply {
+                                turn,
+                                reply: Reply::HangUp,
+                            },
+                        );
+                    }
+                    Some(Action::OwnTurns) => {
+                        self.responder.own_turns = true;
+                        self.call.set_own_turns();
+                    }
+                    None => warn!(
+                        call = %self.guest.call_sid,
+                        action = %String::from_utf8_lossy(record.data),
+                        "the responder asked for an action this version does not know; ignored"
+                    ),
+                }
+                stream.take();
+            }
+            _ => stream.take(),
+        }
+        true
+    }
+}
+
+impl Drop for Leg {
+    /// A leg that is dropped before its core was done was ended by a fault of ours: the record must not stay open.
+    fn drop(&mut self) {
+        if self.over.is_none() {
+            let lasted = self.started.elapsed();
+            story::ended(
+                &self.house,
+                &self.guest,
+                Why::Failed,
+                lasted,
+                self.call.underruns(),
+            );
+            self.house
+                .admission
+                .ended(&self.guest.call_sid, Instant::now());
+        }
+    }
+}
+
+enum Action {
+    HangUp,
+    OwnTurns,
+}
+
+fn read_action(json: &[u8]) -> Option<Action> {
+    let action: serde_json::Value = serde_json::from_slice(json).ok()?;
+    match action.get("do")?.as_str()? {
+        "hang_up" => Some(Action::HangUp),
+        "own_turns" => Some(Action::OwnTurns),
+        _ => None,
+    }
+}
+
+/// `utterance.samples.epoch`: a mark that says all about itself needs no table, however many are lost.
+fn mark_name(mark: Mark) -> String {
+    format!("{}.{}.{}", mark.utterance, mark.samples, mark.epoch)
+}
+
+fn read_mark(name: &str) -> Option<Mark> {
+    let mut parts = name.split('.');
+    let mark = Mark {
+        utterance: parts.next()?.parse().ok()?,
+        samples: parts.next()?.parse().ok()?,
+        epoch: parts.next()?.parse().ok()?,
+    };
+    parts.next().is_none().then_some(mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_survives_the_carrier_and_foreign_names_do_not_pass() {
+        let mark = Mark {
+            utterance: 7,
+            samples: 12_345,
+            epoch: 2,
+        };
+        assert_eq!(read_mark(&mark_name(mark)), Some(mark));
+        for foreign in [
+            "",
+            "utt-1",
+            "1.2",
+            "1.2.3.4",
+            "-1.2.3",
+            "99999999999.1.1",
+            "1..2",
+        ] {
+            assert_eq!(read_mark(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! One media websocket: what its messages mean before, during and after a call, and the bytes that go out.
+//!
+//! ```text
+//!  Waiting ── start, token spent ──→ Talking ── stop, hang-up, lost ──→ Closing ── peer's close, end, 2 s ──→ Gone
+//!     └── no start in time, refused ───────────────────────────────────────↑
+//! ```
+//!
+//! The reader task calls in with whole messages, the ticker every 5 ms; both are on the line's own thread, so nothing
+//! is locked. Bytes leave by `try_write`: what the kernel does not take waits in the outbox, and a carrier that takes
+//! nothing for [`STUCK_MS`] is gone.
+
+use super::leg::Leg;
+use super::mouth::Scratch;
+use super::{Guest, House};
+use crate::call::Why;
+use crate::carrier::twilio::stream as wire;
+use crate::carrier::twilio::stream::Message;
+use fastwebsockets::{Frame, OpCode, Payload};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::tcp::OwnedWriteHalf;
+use tracing::{debug, info, warn};
+
+/// Largest message taken; media messages are about 400 bytes. fastwebsockets' own default would be 64 MiB.
+pub(super) const MESSAGE_BYTES: usize = 64 << 10;
+
+/// Bytes that may wait for the kernel: over a second of sound, more than the playout's lead.
+const OUTBOX_BYTES: usize = 64 << 10;
+
+/// A carrier that takes no byte for so long while some wait is gone.
+const STUCK_MS: u64 = 2000;
+
+/// How long the carrier has to answer our close before the connection is dropped.
+const CLOSE_MS: u64 = 2000;
+
+/// Messages of one stream that may be ignored before it is closed as not speaking our protocol.
+const IGNORED_MESSAGES: u32 = 500;
+
+/// Close codes of RFC 6455 as used here.
+mod code {
+    pub(super) const NORMAL: u16 = 1000;
+    pub(super) const PROTOCOL: u16 = 1002;
+    pub(super) const NOT_TEXT: u16 = 1007;
+    pub(super) const POLICY: u16 = 1008;
+    pub(super) const TOO_BIG: u16 = 1009;
+    pub(super) const OUR_FAULT: u16 = 1011;
+}
+
+/// Framed bytes on their way to the kernel.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+    since: Option<Instant>,
+}
+
+enum State {
+    Waiting,
+    Talking(Box<Leg>),
+    Closing { since: Instant },
+    Gone,
+}
+
+pub(super) struct Line {
+    house: Arc<House>,
+    peer: IpAddr,
+    write: OwnedWriteHalf,
+    out: Outbox,
+    state: State,
+    opened: Instant,
+    last_message: Instant,
+    asked: bool,
+    ignored: u32,
+}
+
+impl Line {
+    pub(super) fn new(
+        house: Arc<House>,
+        peer: IpAddr,
+        write: OwnedWriteHalf,
+        now: Instant,
+    ) -> Line {
+        Line {
+            house,
+            peer,
+            write,
+            out: Outbox {
+                bytes: Vec::new(),
+                sent: 0,
+                since: None,
+            },
+            state: State::Waiting,
+            opened: now,
+            last_message: now,
+            asked: false,
+            ignored: 0,
+        }
+    }
+
+    /// Nothing more will happen here; the connection may be dropped.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    /// Whether messages still mean anything.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Gone)
+    }
+
+    /// A whole frame from the carrier, unmasked.
+    pub(super) fn on_frame(
+        &mut self,
+        fin: bool,
+        opcode: OpCode,
+        payload: &[u8],
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        self.last_message = now;
+        self.asked = false;
+        match opcode {
+            _ if self.is_closing() && opcode != OpCode::Close => {}
+            OpCode::Text if fin => self.on_text(payload, now, scratch),
+            OpCode::Binary if fin => self.ignore("binary", now, scratch),
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => {
+                // Carriers send none, and collecting them is how memory is taken from outside.
+                self.close(
+                    code::TOO_BIG,
+                    "fragmented messages are not taken",
+                    Why::StreamLost,
+                    now,
+                    scratch,
+                );
+            }
+            OpCode::Close => {
+                self.end_call(Why::CallerHungUp, now, scratch);
+                self.flush(now);
+                self.state = State::Gone;
+            }
+            OpCode::Ping | OpCode::Pong => {}
+        }
+        self.settle(now, scratch);
+    }
+
+    /// A frame that RFC 6455 obliges us to send: the answer to a ping or to a close.
+    pub(super) fn owe(&mut self, opcode: OpCode, payload: &[u8], now: Instant) {
+        self.out.frame(opcode, payload);
+        self.flush(now);
+    }
+
+    /// The reading half ended: end of stream or a violation of the websocket protocol.
+    pub(super) fn on_end(
+        &mut self,
+        error: &fastwebsockets::WebSocketError,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        use fastwebsockets::WebSocketError as E;
+        let close = match error {
+            E::FrameTooLarge | E::PingFrameTooLarge => Some((code::TOO_BIG, "message too large")),
+            E::InvalidUTF8 => Some((code::NOT_TEXT, "text is not UTF-8")),
+            E::InvalidFragment
+            | E::InvalidContinuationFrame
+            | E::InvalidCloseFrame
+            | E::InvalidCloseCode
+            | E::ReservedBitsNotZero
+            | E::ControlFrameFragmented
+            | E::InvalidValue => Some((code::PROTOCOL, "websocket protocol violated")),
+            _ => None,
+        };
+        if let Some((code, reason)) = close {
+            self.close(code, reason, Why::StreamLost, now, scratch);
+        }
+        self.end_call(Why::StreamLost, now, scratch);
+        self.flush(now);
+        self.state = State::Gone;
+    }
+
+    /// The daemon ends this call, if it is the one named (or any, if none is).
+    pub(super) fn end(
+        &mut self,
+        call_sid: Option<&str>,
+        why: Why,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        let ours = match (&self.state, call_sid) {
+            (State::Talking(leg), Some(sid)) => leg.call_sid() == sid,
+            (State::Closing { .. } | State::Gone, _) => false,
+            (State::Waiting, Some(_)) => false,
+            (_, None) => true,
+        };
+        if ours {
+            self.close(code::NORMAL, "", why, now, scratch);
+        }
+    }
+
+    /// Every 5 ms: plugin rings, deadlines, bytes that wait, peers that keep us waiting.
+    pub(super) fn tick(&mut self, now: Instant, scratch: &mut Scratch) {
+        let mut moves = true;
+        match &mut self.state {
+            State::Talking(leg) => moves = leg.tick(now, &mut self.out, scratch),
+            State::Waiting if now.duration_since(self.opened) > self.house.patience.start => {
+                self.house
+                    .metrics
+                    .media_ignored
+                    .get_or_create(&[("reason", "no_start")])
+                    .inc();
+                self.close(
+                    code::POLICY,
+                    "no start message in time",
+                    Why::StreamLost,
+                    now,
+                    scratch,
+                );
+            }
+            State::Closing { since }
+                if now.duration_since(*since) > Duration::from_millis(CLOSE_MS) =>
+            {
+                self.state = State::Gone;
+            }
+            State::Waiting | State::Closing { .. } | State::Gone => {}
+        }
+        let silent = now.duration_since(self.last_message);
+        if silent > self.house.patience.idle && !self.is_closing() {
+            warn!(peer = %self.peer, silent_s = silent.as_secs(), "a media stream went silent; its call is ended");
+            self.close(
+                code::POLICY,
+                "silent for too long",
+                Why::StreamLost,
+                now,
+                scratch,
+            );
+        } else if silent > self.house.patience.idle / 3 && !self.asked && !self.is_closing() {
+            self.asked = true;
+            self.out.frame(OpCode::Ping, b"");
+        }
+        if moves || !self.out.bytes.is_empty() {
+            self.settle(now, scratch);
+        }
+    }
+
+    fn on_text(&mut self, text: &[u8], now: Instant, scratch: &mut Scratch) {
+        let message = match wire::read(text) {
+            Ok(message) => message,
+            Err(bad) => return self.ignore(bad.as_str(), now, scratch),
+        };
+        match (&mut self.state, message) {
+            (_, Message::Connected { .. }) => {}
+            (State::Waiting, Message::Start(start)) => self.on_start(&start, now, scratch),
+            (State::Waiting, _) => self.ignore("before_start", now, scratch),
+            (State::Talking(_), Message::Start(_)) => self.ignore("second_start", now, scratch),
+            (State::Talking(leg), message) => {
+                if message
+                    .stream_sid()
+                    .is_some_and(|sid| sid != leg.stream_sid())
+                {
+                    return self.ignore("wrong_stream", now, scratch);
+                }
+                let out = &mut self.out;
+                match message {
+                    Message::Media {
+                        payload,
+                        track_inbound,
+                        ..
+                    } => {
+                        if !track_inbound {
+                            return self.ignore("wrong_track", now, scratch);
+                        }
+                        // Taken out for the moment, because the leg needs the rest of the scratch meanwhile.
+                        let mut samples = std::mem::take(&mut scratch.heard);
+                        samples.resize(wire::MAX_PAYLOAD_BYTES, 0);
+                        let decoded = wire::decode_payload(&payload, &mut samples);
+                        if let Ok(count) = decoded {
+                            leg.hear(&samples[..count], now, out, scratch);
+                        }
+                        scratch.heard = samples;
+                        if let Err(bad) = decoded {
+                            self.ignore(bad.as_str(), now, scratch);
+                        }
+                    }
+                    Message::Dtmf { digit, .. } => leg.digit(digit, now, out, scratch),
+                    Message::Mark { name, .. } => {
+                        if !leg.marked(&name, now, out, scratch) {
+                            self.ignore("unknown_mark", now, scratch);
+                        }
+                    }
+                    Message::Stop { .. } => {
+                        self.close(code::NORMAL, "", Why::CallerHungUp, now, scratch)
+                    }
+                    Message::Connected { .. } | Message::Start(_) => {}
+                }
+            }
+            (State::Closing { .. } | State::Gone, _) => {}
+        }
+    }
+
+    fn on_start(&mut self, start: &wire::Start, now: Instant, scratch: &mut Scratch) {
+        let token = start.parameter("token");
+        match self.house.admission.spend(token, &start.call_sid, now) {
+            Ok(guest) => {
+                let guest = Guest {
+                    ip: self.peer,
+                    ..guest
+                };
+                let sid = start.stream_sid.clone();
+                let leg = Leg::begin(
+                    Arc::clone(&self.house),
+                    guest,
+                    sid,
+                    now,
+                    &mut self.out,
+                    scratch,
+                );
+                self.state = State::Talking(Box::new(leg));
+            }
+            Err(refusal) => {
+                warn!(peer = %self.peer, call = %start.call_sid, "a media stream was refused: {refusal}");
+                self.house
+                    .metrics
+                    .webhook_rejected
+                    .get_or_create(&[("reason", refusal.as_str())])
+                    .inc();
+                self.close(
+                    code::POLICY,
+                    "not announced by our webhook",
+                    Why::StreamLost,
+                    now,
+                    scratch,
+                );
+            }
+        }
+    }
+
+    /// A message that means nothing here: counted; too many of them and the stream is closed.
+    fn ignore(&mut self, reason: &'static str, now: Instant, scratch: &mut Scratch) {
+        self.house
+            .metrics
+            .media_ignored
+            .get_or_create(&[("reason", reason)])
+            .inc();
+        self.ignored += 1;
+        debug!(peer = %self.peer, reason, "a message was ignored");
+        if self.ignored == IGNORED_MESSAGES {
+            warn!(peer = %self.peer, reason, "{IGNORED_MESSAGES} messages ignored; the stream does not speak our protocol");
+            self.close(
+                code::POLICY,
+                "too many messages without meaning",
+                Why::StreamLost,
+                now,
+                scratch,
+            );
+        }
+    }
+
+    fn end_call(&mut self, why: Why, now: Instant, scratch: &mut Scratch) {
+        if let State::Talking(leg) = &mut self.state {
+            leg.stop(why, now, &mut self.out, scratch);
+        }
+    }
+
+    /// Ends the call and says goodbye in the websocket's way.
+    fn close(&mut self, code: u16, reason: &str, why: Why, now: Instant, scratch: &mut Scratch) {
+        if self.is_closing() {
+            return;
+        }
+        self.end_call(why, now, scratch);
+        self.house
+            .metrics
+            .ws_close
+            .get_or_create(&[("code", code)])
+            .inc();
+        let mut payload = Vec::with_capacity(2 + reason.len());
+        payload.extend_from_slice(&code.to_be_bytes());
+        payload.extend_from_slice(reason.as_bytes());
+        self.out.frame(OpCode::Close, &payload);
+        self.state = State::Closing { since: now };
+    }
+
+    /// After every step: the core's wish to hang up, then the bytes.
+    fn settle(&mut self, now: Instant, scratch: &mut Scratch) {
+        if let State::Talking(leg) = &self.state {
+            let failed = leg.over() == Some(Why::Failed);
+            if leg.wants_hang_up() || leg.over().is_some() {
+                let code = if failed {
+                    code::OUR_FAULT
+                } else {
+                    code::NORMAL
+                };
+                self.close(
+                    code,
+                    "",
+                    leg.over().unwrap_or(Why::ResponderHungUp),
+                    now,
+                    scratch,
+                );
+            }
+        }
+        self.flush(now);
+    }
+
+    fn flush(&mut self, now: Instant) {
+        match self.out.flush(&self.write, now) {
+            Ok(()) => {}
+            Err(lost) => {
+                info!(peer = %self.peer, "a media stream is lost: {lost}");
+                // The call's own end is told at the reader's end, which follows; without one, here.
+                self.state = match std::mem::replace(&mut self.state, State::Gone) {
+                    State::Talking(mut leg) => {
+                        let mut scratch = Scratch::default();
+                        leg.stop(Why::StreamLost, now, &mut self.out, &mut scratch);
+                        State::Gone
+                    }
+                    State::Waiting | State::Closing { .. } | State::Gone => State::Gone,
+                };
+            }
+        }
+    }
+}
+
+impl Outbox {
+    /// One text message.
+    pub(super) fn text(&mut self, text: &[u8]) {
+        self.frame(OpCode::Text, text);
+    }
+
+    fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        // The longest head of an unmasked frame: two bytes and eight of length.
+        let mut head = [0; 10];
+        let size = Frame::new(true, opcode, None, Payload::Borrowed(payload)).fmt_head(&mut head);
+        self.bytes.extend_from_slice(&head[..size]);
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// Gives the kernel what it takes. An error means the carrier is gone.
+    fn flush(&mut self, write: &OwnedWriteHalf, now: Instant) -> io::Result<()> {
+        while self.sent < self.bytes.len() {
+            match write.try_write(&self.bytes[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.sent += n;
+                    self.since = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let since = *self.since.get_or_insert(now);
+                    let waiting = self.bytes.len() - self.sent;
+                    if waiting > OUTBOX_BYTES
+                        || now.duration_since(since) > Duration::from_millis(STUCK_MS)
+                    {
+                        return Err(io::Error::new(
+                            io::ErrorKind::TimedOut,
+                            format!("{waiting} bytes wait and the carrier takes none"),
+                        ));
+                    }
+                    if self.sent > OUTBOX_BYTES {
+                        self.bytes.drain(..self.sent);
+                        self.sent = 0;
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.bytes.clear();
+        self.sent = 0;
+        Ok(())
+    }
+}

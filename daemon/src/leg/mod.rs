@@ -1,0 +1,87 @@
+//! One party's connection within a call, and the threads it lives on. Touches everything, decides nothing.
+//!
+//! ```text
+//!  http ── accepted stream ──→ thread (N of them, one runtime each, `!Send` lines, no locks)
+//!                                │  one reader task per stream: sole owner of the reading half, never cancelled
+//!                                │  one ticker per thread: 5 ms; plugin rings, deadlines, unsent bytes
+//!                                ▼
+//!                              line  (websocket: messages in, frames out, closing)
+//!                                ▼
+//!                               leg  (one running call: call::Call + detector + plugin streams)
+//!                                ├── mouth      the voice, phrases already made, samples that stand ready
+//!                                ├── responder  who answers
+//!                                └── story      what happened, into store, log and metrics
+//! ```
+//!
+//! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
+//! who speaks is in `call`; there is no `if` about it here.
+
+mod admission;
+mod leg;
+mod line;
+mod mouth;
+mod phrases;
+mod responder;
+mod story;
+mod thread;
+
+pub use admission::{Admission, Admit, Bounds, Guest, NewGuest, Refusal};
+pub use phrases::Phrases;
+pub(crate) use story::unix_ms;
+pub use thread::{Accepted, MediaThreads};
+
+use crate::call;
+use crate::media::detect::Kind;
+use crate::metrics::Metrics;
+use crate::plugin::Shelf;
+use crate::store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who answers a call: what the configuration says about one agent, resolved, as handed to a leg.
+#[derive(Debug)]
+pub struct Agent {
+    /// Its name in `[agents.NAME]`.
+    pub name: String,
+    /// How turns are taken.
+    pub settings: call::Settings,
+    /// Which detector feeds the ear.
+    pub detector: Kind,
+    /// The responder's name on the shelf.
+    pub responder: String,
+    /// The voice it speaks with.
+    pub voice: Voice,
+    /// Language tag, `en`, `es-ES` …
+    pub language: String,
+}
+
+/// A voice as `[voices.NAME]` describes it.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The plugin's name on the shelf.
+    pub plugin: String,
+    /// The plugin's own keys, as a JSON object.
+    pub settings: serde_json::Value,
+}
+
+/// What every leg of the daemon works with.
+#[derive(Debug)]
+pub struct House {
+    pub admission: Admission,
+    pub shelf: Arc<Shelf>,
+    pub store: Store,
+    pub metrics: Arc<Metrics>,
+    pub phrases: Phrases,
+    pub patience: Patience,
+}
+
+/// How long a stream may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the upgrade to the `start` message.
+    pub start: Duration,
+    /// Without any message at all; we ask with a ping at a third of it.
+    pub idle: Duration,
+}

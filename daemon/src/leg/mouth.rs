@@ -1,0 +1,488 @@
+//! The agent's mouth: the voice plugin of one call, phrases kept from before, and the samples that stand ready.
+//!
+//! Says one utterance at a time, in the order the core asks; what it delivers goes to the core as counts and into
+//! `ready` as µ-law, so that the core decides when how much of it is played. Converts only what a voice cannot give
+//! in the line's own format.
+
+use super::leg::Counted;
+use super::phrases::{PHRASE_BYTES, PhraseKey};
+use super::{Guest, House, Voice};
+use crate::media::resample::Resampler;
+use crate::media::{frame, mulaw};
+use crate::plugin::{Encoding, Format, Stream};
+use serde_json::json;
+use std::sync::Arc;
+use voice_plugin::abi::{kind, role};
+
+/// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
+pub(super) const READY_SAMPLES: usize = 16_000;
+
+/// What the mouth has to tell the core.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    Audio { utterance: u32, samples: u64 },
+    Done { utterance: u32 },
+    Failed { utterance: u32, text: String },
+}
+
+/// Room for conversion, and what is counted; one per thread, so that a thousand calls do not hold a thousand of them.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) heard: Vec<u8>,
+    pub(super) mulaw: Vec<u8>,
+    pub(super) wide: Vec<i16>,
+    pub(super) narrow: Vec<i16>,
+    pub(super) json: Vec<u8>,
+    pub(super) counted: Counted,
+}
+
+pub(super) struct Mouth {
+    voice: Voice,
+    language: String,
+    stream: Option<Open>,
+    saying: Option<Saying>,
+    ready: Ready,
+}
+
+/// The voice's stream, and what must happen to its sound before the line takes it.
+struct Open {
+    stream: Stream,
+    /// `None`: µ-law as it is. Rate 8000 in linear samples needs no filter, only companding.
+    convert: Option<Option<Resampler>>,
+}
+
+#[derive(Debug)]
+struct Saying {
+    utterance: u32,
+    source: Source,
+    /// Where to keep the sound once it is complete.
+    keep: Option<(PhraseKey, Vec<u8>)>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Voice,
+    Phrase { sound: Arc<[u8]>, at: usize },
+    Finished,
+    Failed(String),
+}
+
+/// Samples in order of arrival, µ-law, with a bound.
+#[derive(Debug, Default)]
+struct Ready {
+    samples: Vec<u8>,
+    played: usize,
+}
+
+impl Mouth {
+    pub(super) fn new(voice: Voice, language: String) -> Mouth {
+        Mouth {
+            voice,
+            language,
+            stream: None,
+            saying: None,
+            ready: Ready::default(),
+        }
+    }
+
+    /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`].
+    pub(super) fn say(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        utterance: u32,
+        text: &str,
+        fixed: bool,
+    ) {
+        let Some(generation) = house.shelf.get(&self.voice.plugin) else {
+            return self.fail(
+                utterance,
+                format!(
+                    "the plugin \"{}\" of the voice \"{}\" is not loaded",
+                    self.voice.plugin, self.voice.name
+                ),
+            );
+        };
+        let mut keep = None;
+        if fixed {
+            let key = PhraseKey {
+                text: text.to_owned(),
+                generation: generation.number(),
+                settings: self.voice.settings.to_string(),
+                language: self.language.clone(),
+            };
+            if let Some(sound) = house.phrases.get(&key) {
+                let source = Source::Phrase { sound, at: 0 };
+                self.saying = Some(Saying {
+                    utterance,
+                    source,
+                    keep: None,
+                });
+                return;
+            }
+            keep = Some((key, Vec::new()));
+        }
+        // A voice that was swapped meanwhile speaks from this utterance on.
+        let stale = |open: &Open| open.stream.generation().number() != generation.number();
+        if self.stream.as_ref().is_none_or(stale) {
+            self.stream = None;
+            let format = line_format(&generation.library().describe().tts_produces);
+            let info = json!({
+                "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
+                "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
+                "language": self.language,
+                "settings": self.voice.settings,
+            });
+            let convert = match (format.encoding, format.rate) {
+                (Encoding::Mulaw, _) => None,
+                (Encoding::S16le, frame::RATE) => Some(None),
+                (Encoding::S16le, rate) => match Resampler::new(rate, frame::RATE) {
+                    Ok(resampler) => Some(Some(resampler)),
+                    Err(error) => return self.fail(utterance, error.to_string()),
+                },
+            };
+            match generation.start(role::TTS, &info.to_string()) {
+                Ok(stream) => self.stream = Some(Open { stream, convert }),
+                Err(error) => return self.fail(utterance, error.to_string()),
+            }
+        }
+        let Some(open) = &mut self.stream else { return };
+        if let Some(Some(resampler)) = &mut open.convert {
+            resampler.reset();
+        }
+        match open
+            .stream
+            .send(kind::SPEAK, 0, utterance, 0, text.as_bytes())
+        {
+            Ok(()) => {
+                self.saying = Some(Saying {
+                    utterance,
+                    source: Source::Voice,
+                    keep,
+                })
+            }
+            Err(fault) => {
+                self.stream = None;
+                self.fail(utterance, fault.to_string());
+            }
+        }
+    }
+
+    fn fail(&mut self, utterance: u32, text: String) {
+        self.saying = Some(Saying {
+            utterance,
+            source: Source::Failed(text),
+            keep: None,
+        });
+    }
+
+    /// The next thing the core should know, if the voice delivered something and there is room for it.
+    pub(super) fn next(&mut self, house: &House, scratch: &mut Scratch) -> Option<Delivered> {
+        let saying = self.saying.as_mut()?;
+        let utterance = saying.utterance;
+        match &mut saying.source {
+            Source::Phrase { sound, at } => {
+                let part = self.ready.room().min(sound.len() - *at);
+                if part > 0 {
+                    self.ready.push(&sound[*at..*at + part]);
+                    *at += part;
+                    return Some(Delivered::Audio {
+                        utterance,
+                        samples: part as u64,
+                    });
+                }
+                if *at < sound.len() {
+                    return None;
+                }
+                self.saying = None;
+                Some(Delivered::Done { utterance })
+            }
+            Source::Finished => {
+                if let Some((key, sound)) = saying.keep.take() {
+                    house.phrases.keep(key, &sound);
+                }
+                self.saying = None;
+                Some(Delivered::Done { utterance })
+            }
+            Source::Failed(text) => {
+                let text = std::mem::take(text);
+                self.saying = None;
+                Some(Delivered::Failed { utterance, text })
+            }
+            Source::Voice => match self.hear_voice(scratch) {
+                // The end came without a tail of the filter: say Done in the same look.
+                Some(Delivered::Audio { samples: 0, .. }) => self.next(house, scratch),
+                delivered => delivered,
+            },
+        }
+    }
+
+    fn hear_voice(&mut self, scratch: &mut Scratch) -> Option<Delivered> {
+        let (saying, open) = (self.saying.as_mut()?, self.stream.as_mut()?);
+        let utterance = saying.utterance;
+        loop {
+            let room = self.ready.room();
+            let record = open.stream.next()?;
+            if record.turn != utterance {
+                open.stream.take();
+                continue;
+            }
+            match record.kind {
+                kind::AUDIO => {
+                    if room == 0 {
+                        return None;
+                    }
+                    let made = &mut scratch.mulaw;
+                    made.clear();
+                    let used = match &mut open.convert {
+                        None => {
+                            let used = room.min(record.data.len());
+                            made.extend_from_slice(&record.data[..used]);
+                            used
+                        }
+                        Some(resampler) => narrow(
+                            record.data,
+                            room,
+                            resampler.as_mut(),
+                            &mut scratch.wide,
+                            &mut scratch.narrow,
+                            made,
+                        ),
+                    };
+                    let all = used == record.data.len();
+                    if all {
+                        open.stream.take();
+                    } else {
+                        open.stream.take_part(used);
+                    }
+                    if made.is_empty() {
+                        continue;
+                    }
+                    self.ready.push(made);
+                    saying.remember(made);
+                    return Some(Delivered::Audio {
+                        utterance,
+                        samples: made.len() as u64,
+                    });
+                }
+                kind::DONE => {
+                    open.stream.take();
+                    saying.source = Source::Finished;
+                    let tail = &mut scratch.mulaw;
+                    tail.clear();
+                    if let Some(Some(resampler)) = &mut open.convert {
+                        scratch.narrow.clear();
+                        resampler.finish(&mut scratch.narrow);
+                        tail.resize(scratch.narrow.len(), 0);
+                        mulaw::encode(&scratch.narrow, tail);
+                    }
+                    self.ready.push(tail);
+                    saying.remember(tail);
+                    return Some(Delivered::Audio {
+                        utterance,
+                        samples: tail.len() as u64,
+                    });
+                }
+                kind::FAILED => {
+                    let text = String::from_utf8_lossy(record.data).into_owned();
+                    open.stream.take();
+                    self.saying = None;
+                    return Some(Delivered::Failed { utterance, text });
+                }
+                _ => open.stream.take(),
+            }
+        }
+    }
+
+    /// The voice need not go on with this utterance nor any before it.
+    pub(super) fn cancel(&mut self, utterance: u32) {
+        if self
+            .saying
+            .as_ref()
+            .is_some_and(|saying| saying.utterance <= utterance)
+        {
+            self.saying = None;
+        }
+        if let Some(open) = &mut self.stream {
+            open.stream.cancel(utterance);
+        }
+    }
+
+    /// Whether an utterance is under way: its samples come next, before anybody else's.
+    pub(super) fn is_saying(&self) -> bool {
+        self.saying.is_some()
+    }
+
+    /// Whether a look would find anything; two atomic loads at most.
+    pub(super) fn is_idle(&self) -> bool {
+        match &self.saying {
+            None => true,
+            Some(Saying {
+                source: Source::Voice,
+                ..
+            }) => self
+                .stream
+                .as_ref()
+                .is_none_or(|open| open.stream.is_idle()),
+            Some(_) => false,
+        }
+    }
+
+    /// Samples for which there is room.
+    pub(super) fn room(&self) -> usize {
+        self.ready.room()
+    }
+
+    /// Sound that did not come from the voice, µ-law; the caller looked at [`Mouth::room`].
+    pub(super) fn add(&mut self, samples: &[u8]) {
+        self.ready.push(samples);
+    }
+
+    /// The next samples to play; fewer than asked for if fewer stand ready.
+    pub(super) fn take(&mut self, samples: u64) -> &[u8] {
+        self.ready
+            .take(usize::try_from(samples).unwrap_or(usize::MAX))
+    }
+
+    /// Forgets what stands ready.
+    pub(super) fn clear(&mut self) {
+        self.ready.samples.clear();
+        self.ready.played = 0;
+    }
+}
+
+impl Saying {
+    fn remember(&mut self, made: &[u8]) {
+        if let Some((_, sound)) = &mut self.keep {
+            if sound.len() + made.len() <= PHRASE_BYTES {
+                sound.extend_from_slice(made);
+            } else {
+                self.keep = None;
+            }
+        }
+    }
+}
+
+impl Ready {
+    fn room(&self) -> usize {
+        READY_SAMPLES.saturating_sub(self.samples.len() - self.played)
+    }
+
+    fn push(&mut self, samples: &[u8]) {
+        if self.played > 0 {
+            self.samples.drain(..self.played);
+            self.played = 0;
+        }
+        self.samples.extend_from_slice(samples);
+    }
+
+    fn take(&mut self, samples: usize) -> &[u8] {
+        let from = self.played;
+        self.played = from.saturating_add(samples).min(self.samples.len());
+        &self.samples[from..self.played]
+    }
+}
+
+/// The best of what a voice offers: the line's own µ-law, else the lowest rate that loses nothing.
+fn line_format(offered: &[Format]) -> Format {
+    let own = Format {
+        encoding: Encoding::Mulaw,
+        rate: frame::RATE,
+    };
+    if offered.is_empty() || offered.contains(&own) {
+        return own;
+    }
+    offered
+        .iter()
+        .copied()
+        .min_by_key(|format| format.rate)
+        .unwrap_or(own)
+}
+
+/// Converts as much of `bytes` as `room` samples hold; appends µ-law to `made`; returns the bytes used.
+fn narrow(
+    bytes: &[u8],
+    room: usize,
+    resampler: Option<&mut Resampler>,
+    wide: &mut Vec<i16>,
+    narrowed: &mut Vec<i16>,
+    made: &mut Vec<u8>,
+) -> usize {
+    // A sample of the line comes from at least one sample of the voice, so this many can never be too many.
+    let used = room.min(bytes.len() / 2) * 2;
+    // A lone last byte would stay for ever; the contract says whole samples, so it is dropped here.
+    let used = if used + 1 == bytes.len() {
+        bytes.len()
+    } else {
+        used
+    };
+    wide.clear();
+    wide.extend(
+        bytes[..used]
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
+    );
+    let line: &[i16] = match resampler {
+        Some(resampler) => {
+            narrowed.clear();
+            resampler.push(wide, narrowed);
+            narrowed
+        }
+        None => wide,
+    };
+    made.resize(line.len(), 0);
+    mulaw::encode(line, made);
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_ready_is_bounded_and_comes_out_in_order() {
+        let mut ready = Ready::default();
+        ready.push(&[1, 2, 3]);
+        assert_eq!(ready.take(2), [1, 2]);
+        ready.push(&[4]);
+        assert_eq!(ready.room(), READY_SAMPLES - 2);
+        assert_eq!(ready.take(100), [3, 4]);
+        assert_eq!(ready.take(100), []);
+        ready.push(&vec![0; READY_SAMPLES]);
+        assert_eq!(ready.room(), 0);
+    }
+
+    #[test]
+    fn the_lines_own_format_is_asked_for_first() {
+        let mulaw = Format {
+            encoding: Encoding::Mulaw,
+            rate: 8000,
+        };
+        let wide = Format {
+            encoding: Encoding::S16le,
+            rate: 24_000,
+        };
+        let narrow = Format {
+            encoding: Encoding::S16le,
+            rate: 16_000,
+        };
+        assert_eq!(line_format(&[wide, mulaw]), mulaw);
+        assert_eq!(line_format(&[wide, narrow]), narrow);
+        assert_eq!(line_format(&[]), mulaw);
+    }
+
+    #[test]
+    fn conversion_never_makes_more_than_there_is_room_for() {
+        let bytes: Vec<u8> = (0..999_u32).map(|n| n as u8).collect();
+        let (mut wide, mut narrowed, mut made) = (Vec::new(), Vec::new(), Vec::new());
+        let used = narrow(&bytes, 100, None, &mut wide, &mut narrowed, &mut made);
+        assert_eq!((used, made.len()), (200, 100));
+        made.clear();
+        let used = narrow(&bytes, 10_000, None, &mut wide, &mut narrowed, &mut made);
+        assert_eq!(
+            (used, made.len()),
+            (999, 499),
+            "the odd last byte goes with the record"
+        );
+    }
+}

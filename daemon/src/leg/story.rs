@@ -1,0 +1,176 @@
+//! The call's story: each note of the core becomes a row in the store, a number, and a line in the log.
+//!
+//! Nothing here waits: the store takes rows without blocking and the log line is written between frames, a few times
+//! per turn. What the caller and the agent said goes to the store, never to the log.
+
+use super::{Guest, House};
+use crate::call::{Note, Why};
+use crate::store::{CallChange, NewEvent};
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tracing::{debug, info, warn};
+
+/// Writes down one note.
+pub(super) fn tell(house: &House, guest: &Guest, note: &Note) {
+    let metrics = &house.metrics;
+    let (event, text, audio_ms, detail) = match note {
+        Note::Said {
+            utterance,
+            turn,
+            text,
+        } => {
+            debug!(call = %guest.call_sid, utterance, turn, letters = text.len(), "the agent begins to speak");
+            return;
+        }
+        Note::Heard {
+            utterance,
+            text,
+            heard_ms,
+            sent_ms,
+            whole,
+        } => (
+            "said",
+            text.as_ref(),
+            *sent_ms,
+            json!({"utterance": utterance, "heard_ms": heard_ms, "whole": whole}),
+        ),
+        Note::CallerStarted { turn } => ("caller_started", "", 0, json!({"turn": turn})),
+        Note::TurnEnded {
+            turn,
+            spoke_ms,
+            waited_ms,
+            reason,
+        } => {
+            metrics.turns.inc();
+            (
+                "turn_ended",
+                "",
+                *spoke_ms,
+                json!({"turn": turn, "waited_ms": waited_ms, "reason": reason}),
+            )
+        }
+        Note::Answered { turn, after_ms } => {
+            metrics.turn_latency.observe(*after_ms as f64 / 1000.0);
+            (
+                "answered",
+                "",
+                0,
+                json!({"turn": turn, "after_ms": after_ms}),
+            )
+        }
+        Note::BargeIn {
+            utterance,
+            voiced_ms,
+        } => {
+            metrics.interruptions.inc();
+            (
+                "barge_in",
+                "",
+                0,
+                json!({"utterance": utterance, "voiced_ms": voiced_ms}),
+            )
+        }
+        Note::Digit { digit } => ("digit", "", 0, json!({"digit": digit.to_string()})),
+        Note::NoInput { count } => ("no_input", "", 0, json!({"count": count})),
+        Note::Failed { step, text } => {
+            metrics
+                .plugin_failures
+                .get_or_create(&[("step", step)])
+                .inc();
+            warn!(call = %guest.call_sid, step, "a step failed, the call goes on: {text}");
+            ("failed", "", 0, json!({"step": step, "error": text}))
+        }
+        // The end is written by `ended`, once, with the duration.
+        Note::Ended { .. } => return,
+    };
+    row(house, guest, event, text, audio_ms, detail);
+}
+
+/// The stream has begun.
+pub(super) fn started(house: &House, guest: &Guest, stream_sid: &str) {
+    house.metrics.calls_active.inc();
+    house.store.change_call(
+        &guest.call_sid,
+        CallChange {
+            status: Some("in-progress".into()),
+            at_ms: unix_ms(),
+            ..CallChange::default()
+        },
+    );
+    row(
+        house,
+        guest,
+        "stream_started",
+        "",
+        0,
+        json!({"stream_sid": stream_sid, "agent": guest.agent.name}),
+    );
+    info!(call = %guest.call_sid, agent = %guest.agent.name, "call started");
+}
+
+/// The call is over.
+pub(super) fn ended(house: &House, guest: &Guest, why: Why, lasted: Duration, underruns: u32) {
+    let reason = reason(why);
+    let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    house.metrics.calls_active.dec();
+    house
+        .metrics
+        .calls
+        .get_or_create(&[("outcome", reason)])
+        .inc();
+    house.metrics.call_duration.observe(lasted.as_secs_f64());
+    house.metrics.playout_underruns.inc_by(u64::from(underruns));
+    row(
+        house,
+        guest,
+        "call_ended",
+        "",
+        0,
+        json!({"reason": reason, "duration_ms": duration_ms}),
+    );
+    house.store.change_call(
+        &guest.call_sid,
+        CallChange {
+            status: Some("completed".into()),
+            duration_ms: Some(duration_ms),
+            ended_reason: Some(reason.into()),
+            at_ms: unix_ms(),
+        },
+    );
+    info!(call = %guest.call_sid, reason, duration_ms, underruns, "call ended");
+}
+
+fn row(house: &House, guest: &Guest, event: &str, text: &str, audio_ms: u64, detail: Value) {
+    house.store.note(NewEvent {
+        at_ms: unix_ms(),
+        call_sid: guest.call_sid.clone(),
+        event: event.into(),
+        text: text.into(),
+        audio_ms,
+        ip: guest.ip.to_string(),
+        detail,
+    });
+}
+
+/// One word for the record, the same in store, metric and log.
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::CallerHungUp => "caller_hung_up",
+        Why::StreamLost => "stream_lost",
+        Why::ResponderHungUp => "agent_hung_up",
+        Why::NoInput => "no_input",
+        Why::TooLong => "too_long",
+        Why::Failed => "failed",
+        Why::Operator => "operator",
+        Why::Drained => "drained",
+    }
+}
+
+/// Milliseconds since 1970, for records that people read.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

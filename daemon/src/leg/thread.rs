@@ -1,0 +1,303 @@
+//! The media threads: each a current-thread runtime with its own lines, one ticker, and no lock.
+//!
+//! A new stream goes to the thread with the fewest lines and stays there. Per line one reader task, sole owner of the
+//! reading half: fastwebsockets' `read_frame` loses its place when cancelled, so it is never inside `select!` or
+//! `timeout`; to stop it the connection is dropped. Everything that is written is written by `try_write`, from the
+//! reader's own message or from the thread's one ticker.
+
+use super::House;
+use super::line::{Line, MESSAGE_BYTES};
+use super::mouth::Scratch;
+use crate::call::Why;
+use bytes::Bytes;
+use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};
+use std::cell::RefCell;
+use std::future::ready;
+use std::io::{self, Cursor};
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, Chain};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::MissedTickBehavior;
+use tracing::{error, warn};
+
+/// How often rings and deadlines are looked at. A quarter of a frame: what a plugin delivers waits 2.5 ms on average.
+const TICK_MS: u64 = 5;
+
+/// New streams that may wait for a thread; the acceptor waits beyond it.
+const HANDED_OVER: usize = 256;
+
+/// What the kernel may hold of ours: 1.2 s of sound in JSON, so that `clear` is not queued behind much more.
+const SEND_BUFFER_BYTES: usize = 16 << 10;
+
+/// Unacknowledged bytes for so long mean a dead peer.
+const DEAD_PEER: Duration = Duration::from_secs(10);
+
+/// A stream whose websocket handshake is done.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Non-blocking, taken off the runtime that accepted it.
+    pub stream: std::net::TcpStream,
+    /// What was read beyond the handshake.
+    pub read_ahead: Bytes,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+}
+
+enum Command {
+    Serve(Accepted),
+    End { call_sid: Option<String>, why: Why },
+}
+
+struct Thread {
+    commands: mpsc::Sender<Command>,
+    lines: Arc<AtomicUsize>,
+    joined: Option<std::thread::JoinHandle<()>>,
+}
+
+/// All media threads. Dropping it ends them once their lines are gone.
+pub struct MediaThreads {
+    threads: Vec<Thread>,
+}
+
+impl MediaThreads {
+    /// Starts `count` threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no runtime.
+    pub fn start(count: usize, house: &Arc<House>) -> io::Result<MediaThreads> {
+        let mut threads = Vec::new();
+        for number in 0..count.max(1) {
+            let (commands, inbox) = mpsc::channel(HANDED_OVER);
+            let lines = Arc::new(AtomicUsize::new(0));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (house, count) = (Arc::clone(house), Arc::clone(&lines));
+            let joined = std::thread::Builder::new()
+                .name(format!("media-{number}"))
+                .spawn(move || {
+                    LocalSet::new().block_on(&runtime, run(house, inbox, count));
+                })?;
+            threads.push(Thread {
+                commands,
+                lines,
+                joined: Some(joined),
+            });
+        }
+        Ok(MediaThreads { threads })
+    }
+
+    /// Hands a stream to the thread with the fewest lines. False when the threads are gone.
+    pub async fn serve(&self, accepted: Accepted) -> bool {
+        let Some(thread) = self
+            .threads
+            .iter()
+            .min_by_key(|thread| thread.lines.load(Ordering::Relaxed))
+        else {
+            return false;
+        };
+        // Counted here already, so that a burst of streams does not go to one thread.
+        thread.lines.fetch_add(1, Ordering::Relaxed);
+        thread.commands.send(Command::Serve(accepted)).await.is_ok()
+    }
+
+    /// Ends one call, or all of them.
+    pub async fn end(&self, call_sid: Option<&str>, why: Why) {
+        for thread in &self.threads {
+            let command = Command::End {
+                call_sid: call_sid.map(str::to_owned),
+                why,
+            };
+            if thread.commands.send(command).await.is_err() {
+                warn!("a media thread is gone; nothing to end there");
+            }
+        }
+    }
+
+    /// Lines on all threads, waiting and closing ones included.
+    pub fn lines(&self) -> usize {
+        self.threads
+            .iter()
+            .map(|thread| thread.lines.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// No more streams; returns when every line is gone.
+    pub fn finish(mut self) {
+        for thread in &mut self.threads {
+            let (closed, _) = mpsc::channel(1);
+            thread.commands = closed;
+            if let Some(joined) = thread.joined.take()
+                && joined.join().is_err()
+            {
+                error!("a media thread had panicked");
+            }
+        }
+    }
+}
+
+type Reader = WebSocketRead<Chain<Cursor<Bytes>, OwnedReadHalf>>;
+
+struct Served {
+    line: Rc<RefCell<Line>>,
+    reader: JoinHandle<()>,
+}
+
+async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Arc<AtomicUsize>) {
+    let scratch = Rc::new(RefCell::new(Scratch::default()));
+    let mut lines: Vec<Served> = Vec::new();
+    let mut ticker = tokio::time::interval(Duration::from_millis(TICK_MS));
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // Looked up once: behind the name is a lock.
+    let [frames_in, frames_out] = ["in", "out"].map(|dir| {
+        house
+            .metrics
+            .media_frames
+            .get_or_create(&[("dir", dir)])
+            .clone()
+    });
+    let mut open = true;
+    while open || !lines.is_empty() {
+        if lines.is_empty() {
+            // Nobody to look after: no ticking.
+            match commands.recv().await {
+                Some(command) => carry_out(command, &house, &mut lines, &scratch, &count),
+                None => open = false,
+            }
+            ticker.reset();
+            continue;
+        }
+        tokio::select! {
+            due = ticker.tick() => {
+                tick(due, &house, &mut lines, &scratch, &count);
+                let counted = std::mem::take(&mut scratch.borrow_mut().counted);
+                frames_in.inc_by(counted.frames_in);
+                frames_out.inc_by(counted.frames_out);
+            }
+            command = commands.recv(), if open => match command {
+                Some(command) => carry_out(command, &house, &mut lines, &scratch, &count),
+                None => open = false,
+            },
+        }
+    }
+}
+
+fn tick(
+    due: tokio::time::Instant,
+    house: &House,
+    lines: &mut Vec<Served>,
+    scratch: &RefCell<Scratch>,
+    count: &AtomicUsize,
+) {
+    let now = Instant::now();
+    house
+        .metrics
+        .media_lateness
+        .observe(now.duration_since(due.into_std()).as_secs_f64());
+    lines.retain(|served| {
+        let mut line = served.line.borrow_mut();
+        // A panic in one call is that call's end, not the thread's.
+        let whole = catch_unwind(AssertUnwindSafe(|| line.tick(now, &mut scratch.borrow_mut()))).is_ok();
+        if !whole {
+            error!("a call was ended by a fault of ours; the others go on. Please report the panic above");
+        }
+        let keep = whole && !line.is_gone() && !served.reader.is_finished();
+        if !keep {
+            served.reader.abort();
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+        keep
+    });
+}
+
+fn carry_out(
+    command: Command,
+    house: &Arc<House>,
+    lines: &mut Vec<Served>,
+    scratch: &Rc<RefCell<Scratch>>,
+    count: &AtomicUsize,
+) {
+    match command {
+        Command::Serve(accepted) => match serve(accepted, house, scratch) {
+            Ok(served) => lines.push(served),
+            Err(error) => {
+                count.fetch_sub(1, Ordering::Relaxed);
+                warn!("a media stream was lost while it was handed over: {error}");
+            }
+        },
+        Command::End { call_sid, why } => {
+            let now = Instant::now();
+            for served in lines {
+                served.line.borrow_mut().end(
+                    call_sid.as_deref(),
+                    why,
+                    now,
+                    &mut scratch.borrow_mut(),
+                );
+            }
+        }
+    }
+}
+
+fn serve(
+    accepted: Accepted,
+    house: &Arc<House>,
+    scratch: &Rc<RefCell<Scratch>>,
+) -> io::Result<Served> {
+    let options = socket2::SockRef::from(&accepted.stream);
+    options.set_tcp_nodelay(true)?;
+    options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    options.set_tcp_user_timeout(Some(DEAD_PEER))?;
+    let (read, write) = TcpStream::from_std(accepted.stream)?.into_split();
+    let read = Cursor::new(accepted.read_ahead).chain(read);
+    // The writing half of fastwebsockets is not used: frames are formatted into the line's own outbox.
+    let (mut reader, _) = after_handshake_split(read, tokio::io::sink(), Role::Server);
+    reader.set_max_message_size(MESSAGE_BYTES);
+    let line = Rc::new(RefCell::new(Line::new(
+        Arc::clone(house),
+        accepted.peer,
+        write,
+        Instant::now(),
+    )));
+    let reader =
+        tokio::task::spawn_local(read_frames(reader, Rc::clone(&line), Rc::clone(scratch)));
+    Ok(Served { line, reader })
+}
+
+async fn read_frames(mut reader: Reader, line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {
+    loop {
+        let owed = &mut |frame: fastwebsockets::Frame<'_>| {
+            line.borrow_mut()
+                .owe(frame.opcode, &frame.payload, Instant::now());
+            ready(Ok::<(), io::Error>(()))
+        };
+        match reader.read_frame(owed).await {
+            Ok(frame) => {
+                let (mut line, mut scratch) = (line.borrow_mut(), scratch.borrow_mut());
+                line.on_frame(
+                    frame.fin,
+                    frame.opcode,
+                    &frame.payload,
+                    Instant::now(),
+                    &mut scratch,
+                );
+                if frame.opcode == OpCode::Close || line.is_gone() {
+                    return;
+                }
+            }
+            Err(error) => {
+                line.borrow_mut()
+                    .on_end(&error, Instant::now(), &mut scratch.borrow_mut());
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The numbers the daemon keeps about itself, in the Prometheus text format.
+//!
+//! One struct of typed handles, made once and handed down; every handle is an atomic, so nothing here blocks. Labels
+//! hold only words from our own small vocabularies, never a call's id or a number: label sets live as long as the
+//! process. What is counted per frame is gathered in plain integers on the media thread and added here once a tick.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+/// One label and its value.
+pub type Label = [(&'static str, &'static str); 1];
+
+/// Route, method and status code of one answered request.
+pub type Request = [(&'static str, String); 3];
+
+/// Every metric of the daemon. Names and units as registered in [`Metrics::new`].
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub ready: Gauge,
+    pub draining: Gauge,
+    pub http_requests: Family<Request, Counter>,
+    pub http_request_duration: Histogram,
+    pub http_in_flight: Gauge,
+    pub webhook_rejected: Family<Label, Counter>,
+    pub calls_active: Gauge,
+    pub calls: Family<Label, Counter>,
+    pub calls_shed: Family<Label, Counter>,
+    pub call_duration: Histogram,
+    pub media_frames: Family<Label, Counter>,
+    pub media_lateness: Histogram,
+    pub media_ignored: Family<Label, Counter>,
+    pub playout_underruns: Counter,
+    pub ws_close: Family<[(&'static str, u16); 1], Counter>,
+    pub first_audio: Histogram,
+    pub turn_latency: Histogram,
+    pub turns: Counter,
+    pub interruptions: Counter,
+    pub plugin_failures: Family<Label, Counter>,
+    pub plugin_builds: Gauge,
+    pub store_queue: Gauge,
+    pub store_dropped: Gauge,
+    pub store_ok: Gauge,
+    pub store_commits: Gauge,
+}
+
+impl Metrics {
+    /// Every metric at zero, the process' start time set.
+    pub fn new(start_unix_secs: f64) -> Metrics {
+        // Turn latency as people feel it: below .5 s it is a conversation, above 2 s callers say "hello?".
+        let felt = [0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0];
+        let metrics = Metrics {
+            registry: Registry::with_prefix("voice_streamer"),
+            ready: Gauge::default(),
+            draining: Gauge::default(),
+            http_requests: Family::default(),
+            http_request_duration: Histogram::new(exponential_buckets(0.0005, 2.0, 14)),
+            http_in_flight: Gauge::default(),
+            webhook_rejected: Family::default(),
+            calls_active: Gauge::default(),
+            calls: Family::default(),
+            calls_shed: Family::default(),
+            call_duration: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
+            media_frames: Family::default(),
+            media_lateness: Histogram::new(exponential_buckets(0.00025, 2.0, 12)),
+            media_ignored: Family::default(),
+            playout_underruns: Counter::default(),
+            ws_close: Family::default(),
+            first_audio: Histogram::new(exponential_buckets(0.0005, 2.0, 12)),
+            turn_latency: Histogram::new(felt),
+            turns: Counter::default(),
+            interruptions: Counter::default(),
+            plugin_failures: Family::default(),
+            plugin_builds: Gauge::default(),
+            store_queue: Gauge::default(),
+            store_dropped: Gauge::default(),
+            store_ok: Gauge::default(),
+            store_commits: Gauge::default(),
+        };
+        metrics.registered(start_unix_secs)
+    }
+
+    fn registered(mut self, start_unix_secs: f64) -> Metrics {
+        let r = &mut self.registry;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("build", "What is running", build);
+        let start = Gauge::<f64, AtomicU64>::default();
+        start.set(start_unix_secs);
+        r.register_with_unit(
+            "process_start_time",
+            "Unix time of the start",
+            Unit::Seconds,
+            start,
+        );
+        r.register("ready", "1 while new calls are taken", self.ready.clone());
+        r.register("draining", "1 while shutting down", self.draining.clone());
+        r.register(
+            "http_requests",
+            "Requests answered",
+            self.http_requests.clone(),
+        );
+        r.register_with_unit(
+            "http_request_duration",
+            "From the head read to the answer made",
+            Unit::Seconds,
+            self.http_request_duration.clone(),
+        );
+        r.register(
+            "http_in_flight",
+            "Connections open, media streams excluded",
+            self.http_in_flight.clone(),
+        );
+        r.register(
+            "webhook_rejected",
+            "Carrier requests refused, by reason",
+            self.webhook_rejected.clone(),
+        );
+        r.register(
+            "calls_active",
+            "Calls with a running stream",
+            self.calls_active.clone(),
+        );
+        r.register("calls", "Calls ended, by outcome", self.calls.clone());
+        r.register(
+            "calls_shed",
+            "Calls turned away politely, by reason",
+            self.calls_shed.clone(),
+        );
+        r.register_with_unit(
+            "call_duration",
+            "Length of ended calls",
+            Unit::Seconds,
+            self.call_duration.clone(),
+        );
+        r.register(
+            "media_frames",
+            "Media messages, by direction",
+            self.media_frames.clone(),
+        );
+        r.register_with_unit(
+            "media_lateness",
+            "How late the 5 ms tick of the media threads came",
+            Unit::Seconds,
+            self.media_lateness.clone(),
+        );
+        r.register(
+            "media_ignored",
+            "Messages from a carrier that were ignored, by reason",
+            self.media_ignored.clone(),
+        );
+        r.register(
+            "playout_underruns",
+            "Times the line ran dry within an utterance",
+            self.playout_underruns.clone(),
+        );
+        r.register(
+            "ws_close",
+            "Media streams we closed, by code",
+            self.ws_close.clone(),
+        );
+        r.register_with_unit(
+            "first_audio",
+            "From the stream's start message to the first frame out",
+            Unit::Seconds,
+            self.first_audio.clone(),
+        );
+        r.register_with_unit(
+            "turn_latency",
+            "From the turn's end decided to the first frame out",
+            Unit::Seconds,
+            self.turn_latency.clone(),
+        );
+        r.register(
+            "turns",
+            "Turns of callers that were answered",
+            self.turns.clone(),
+        );
+        r.register(
+            "interruptions",
+            "Times a caller took the floor",
+            self.interruptions.clone(),
+        );
+        r.register(
+            "plugin_failures",
+            "Failed plugin steps, by step",
+            self.plugin_failures.clone(),
+        );
+        r.register(
+            "plugin_builds",
+            "Plugin builds resident in memory",
+            self.plugin_builds.clone(),
+        );
+        r.register(
+            "store_queue_records",
+            "Records waiting for the disk",
+            self.store_queue.clone(),
+        );
+        r.register(
+            "store_dropped_records",
+            "Records given up at the bound",
+            self.store_dropped.clone(),
+        );
+        r.register(
+            "store_ok",
+            "1 while the store writes",
+            self.store_ok.clone(),
+        );
+        r.register(
+            "store_commits",
+            "Commits since the start",
+            self.store_commits.clone(),
+        );
+        self
+    }
+
+    /// Everything in the Prometheus text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Formatting into a String cannot fail; if it ever does, the scrape shows it.
+            Err(error) => format!("# the metrics could not be written: {error}\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_prefix_and_the_unit() {
+        let metrics = Metrics::new(1.0);
+        metrics
+            .calls
+            .get_or_create(&[("outcome", "completed")])
+            .inc();
+        metrics.media_lateness.observe(0.001);
+        let text = metrics.text();
+        for name in [
+            "voice_streamer_build_info{version=",
+            "voice_streamer_process_start_time_seconds 1.0",
+            "voice_streamer_calls_total{outcome=\"completed\"} 1",
+            "voice_streamer_media_lateness_seconds_bucket",
+            "voice_streamer_ready 0",
+        ] {
+            assert!(text.contains(name), "{name} is missing in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! One simulated call: a caller with a script at one end, the daemon at the other, 20 ms at a time.
+//!
+//! ```text
+//!  script ─→ media, dtmf, stop ─→ websocket ─→ daemon
+//!  ear    ←─ earpiece ←─ media, mark, clear ←─ websocket ←─ daemon
+//! ```
+//!
+//! Time is the clock's: frame n leaves at n × 20 ms after `start`, however late the one before was. The reading half
+//! has a task of its own, because a cancelled read loses its place; whole messages come over a channel.
+
+use super::dial::{Dialled, Line, PhoneError};
+use super::earpiece::Earpiece;
+use super::script::{Act, Actor, Script};
+use crate::carrier::twilio::far_end::{self, FromDaemon, Start};
+use crate::carrier::twilio::stream;
+use crate::media::frame::{FRAME_MS, FRAME_SAMPLES, MULAW_SILENCE};
+use crate::media::{level, mulaw};
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketRead};
+use std::fmt;
+use std::future::ready;
+use std::io::{self, Cursor};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Chain};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+/// Louder than this is somebody speaking; µ-law's own noise lies below −70 dBFS.
+const AUDIBLE_DBFS: f32 = -50.0;
+
+/// Quiet for so long and the agent's utterance is over; pauses within a sentence are shorter.
+const SILENT_MS: u64 = 400;
+
+/// A gap so short within the agent's speech is an underrun, not a pause: the daemon ran dry.
+const UNDERRUN_MS: u64 = 60;
+
+/// Messages that may wait for the handset.
+const INBOX_MESSAGES: usize = 4096;
+
+/// How long the daemon has to close after our `stop`.
+const CLOSE_SECS: u64 = 5;
+
+/// A call ends by itself after this, whatever the script says.
+const LONGEST_CALL_SECS: u64 = 3600;
+
+/// Something that happened in a call, for a timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// TwiML came, after so long.
+    WebhookAnswered {
+        ms: f64,
+    },
+    /// `start` was sent.
+    Started,
+    AgentSpeaks,
+    AgentSilent,
+    CallerSpeaks,
+    CallerSilent,
+    Pressed(char),
+    /// The daemon threw away what the carrier held.
+    Cleared {
+        unplayed_ms: u64,
+    },
+    MarkReturned(String),
+    /// The daemon sent something the carrier would have complained about.
+    Violation(&'static str),
+    CallerHungUp,
+    /// The daemon closed the stream, with this code if it said one.
+    DaemonClosed(Option<u16>),
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub call_sid: String,
+    pub stream_sid: String,
+    /// What the caller's ear got from `start` to the end, µ-law in real time.
+    pub heard: Vec<u8>,
+    /// What the caller's mouth gave, the same way.
+    pub said: Vec<u8>,
+    /// With milliseconds since `start`.
+    pub happenings: Vec<(u64, Happening)>,
+    pub webhook_ms: f64,
+    /// From `start` sent to the first media message.
+    pub first_audio_ms: Option<f64>,
+    /// From the end of what the caller said to the agent being heard.
+    pub response_ms: Vec<u64>,
+    pub clears: u32,
+    pub marks: u32,
+    pub violations: u32,
+    /// Times the buffer ran dry for less than 60 ms within the agent's speech.
+    pub underruns: u32,
+    /// The daemon's close code, when it closed first.
+    pub close_code: Option<u16>,
+    /// What the carrier would do next, from the TwiML.
+    pub rest: Vec<String>,
+}
+
+enum FromWire {
+    Text(Vec<u8>),
+    Other(OpCode),
+    Owed(OpCode, Vec<u8>),
+    Closed(Option<u16>),
+}
+
+/// Rings, plays the script, and hangs up. `watch` hears what happens as it happens.
+///
+/// # Errors
+/// When there is no call: nobody answers, the webhook or the stream is refused, the TwiML connects to nothing.
+pub async fn call(
+    line: &Line,
+    script: Script,
+    mut watch: impl FnMut(u64, &Happening),
+) -> Result<Report, PhoneError> {
+    let dialled = line.dial().await?;
+    let webhook_ms = dialled.webhook.as_secs_f64() * 1000.0;
+    watch(0, &Happening::WebhookAnswered { ms: webhook_ms });
+    let Dialled {
+        stream,
+        read_ahead,
+        call_sid,
+        stream_sid,
+        parameters,
+        rest,
+        ..
+    } = dialled;
+    let (read, write) = stream.into_split();
+    let (send, inbox) = mpsc::channel(INBOX_MESSAGES);
+    let (reader, _) = fastwebsockets::after_handshake_split(
+        Cursor::new(read_ahead).chain(read),
+        tokio::io::sink(),
+        Role::Client,
+    );
+    let reading = tokio::spawn(read_messages(reader, send));
+    let mut handset = Handset {
+        write,
+        stream_sid: stream_sid.clone(),
+        text: Vec::new(),
+        framed: Vec::new(),
+        sequence: 0,
+        chunk: 0,
+        began: Instant::now(),
+        ear: Earpiece::default(),
+        actor: Actor::new(script),
+        report: Report {
+            call_sid: call_sid.clone(),
+            stream_sid,
+            webhook_ms,
+            rest,
+            ..Report::default()
+        },
+        agent: Voice::default(),
+        caller: Voice::default(),
+        dry_frames: 0,
+        waiting_since: None,
+        watch: &mut watch,
+    };
+    let done = handset.run(line, &call_sid, &parameters, inbox).await;
+    reading.abort();
+    let report = handset.report;
+    done.map(|()| report).map_err(|error| PhoneError::Broken {
+        what: "stream",
+        error: error.to_string(),
+    })
+}
+
+struct Handset<'w, W> {
+    write: OwnedWriteHalf,
+    stream_sid: String,
+    text: Vec<u8>,
+    framed: Vec<u8>,
+    sequence: u64,
+    chunk: u64,
+    began: Instant,
+    ear: Earpiece,
+    actor: Actor,
+    report: Report,
+    agent: Voice,
+    caller: Voice,
+    dry_frames: u64,
+    /// When the caller last stopped speaking, while no answer has been heard.
+    waiting_since: Option<u64>,
+    watch: &'w mut W,
+}
+
+/// Whether somebody is speaking, with the pauses within speech bridged.
+#[derive(Debug, Default)]
+struct Voice {
+    speaking: bool,
+    last_heard_ms: u64,
+}
+
+impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
+    async fn run(
+        &mut self,
+        line: &Line,
+        call_sid: &str,
+        parameters: &[(String, String)],
+        mut inbox: mpsc::Receiver<FromWire>,
+    ) -> io::Result<()> {
+        self.text.clear();
+        far_end::write_connected(&mut self.text);
+        self.send(OpCode::Text).await?;
+        self.text.clear();
+        let start = Start {
+            stream_sid: &self.stream_sid,
+            call_sid,
+            account_sid: &line.account_sid,
+            parameters,
+        };
+        far_end::write_start(&mut self.text, &start);
+        self.sequence = 1;
+        self.began = Instant::now();
+        self.send(OpCode::Text).await?;
+        self.happened(Happening::Started);
+
+        let mut frames = tokio::time::interval(Duration::from_millis(FRAME_MS));
+        // Frames that were missed are made up: the line's clock does not stop.
+        frames.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        loop {
+            // Neither arm reads the websocket itself, so losing the race loses nothing.
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(message) => {
+                        if self.receive(message).await? {
+                            return Ok(());
+                        }
+                    }
+                    None => {
+                        self.happened(Happening::DaemonClosed(None));
+                        return Ok(());
+                    }
+                },
+                _ = frames.tick() => {
+                    if self.frame().await? || self.now_ms() > LONGEST_CALL_SECS * 1000 {
+                        return self.hang_up(line, call_sid, inbox).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One frame of the line's clock; true when the caller hangs up.
+    async fn frame(&mut self) -> io::Result<bool> {
+        let now = self.now_ms();
+        let mut heard = [MULAW_SILENCE; FRAME_SAMPLES];
+        let (sound, marks) = self.ear.play(&mut heard);
+        self.report.heard.extend_from_slice(&heard);
+        self.count_underruns(sound);
+        for name in marks {
+            self.give_back(name).await?;
+        }
+        let agent = audible(&heard);
+        match self.agent.hear(agent, now) {
+            Some(true) => {
+                if let Some(since) = self.waiting_since.take() {
+                    self.report.response_ms.push(now.saturating_sub(since));
+                }
+                self.happened(Happening::AgentSpeaks);
+            }
+            Some(false) => self.happened(Happening::AgentSilent),
+            None => {}
+        }
+
+        let mut mouth = [MULAW_SILENCE; FRAME_SAMPLES];
+        let act = self.actor.frame(now, agent, &mut mouth);
+        match self.caller.hear(audible(&mouth), now) {
+            Some(true) => self.happened(Happening::CallerSpeaks),
+            Some(false) => {
+                self.waiting_since = Some(self.caller.last_heard_ms);
+                self.happened(Happening::CallerSilent);
+            }
+            None => {}
+        }
+        match act {
+            Act::Listen => {}
+            Act::Press(digit) => {
+                self.sequence += 1;
+                self.text.clear();
+                far_end::write_dtmf(&mut self.text, &self.stream_sid, self.sequence, digit);
+                self.send(OpCode::Text).await?;
+                self.happened(Happening::Pressed(digit));
+            }
+            Act::HangUp => return Ok(true),
+        }
+        self.report.said.extend_from_slice(&mouth);
+        self.sequence += 1;
+        self.chunk += 1;
+        self.text.clear();
+        let at = (self.chunk - 1) * FRAME_MS;
+        far_end::write_media(
+            &mut self.text,
+            &self.stream_sid,
+            self.sequence,
+            self.chunk,
+            at,
+            &mouth,
+        );
+        self.send(OpCode::Text).await?;
+        Ok(false)
+    }
+
+    fn count_underruns(&mut self, sound: usize) {
+        if sound == FRAME_SAMPLES {
+            let dry_ms = self.dry_frames * FRAME_MS;
+            if dry_ms > 0 && dry_ms < UNDERRUN_MS && self.agent.speaking {
+                self.report.underruns += 1;
+            }
+            self.dry_frames = 0;
+        } else if !self.report.heard.is_empty() {
+            self.dry_frames += 1;
+        }
+    }
+
+    /// One message of the daemon; true when the stream is over.
+    async fn receive(&mut self, message: FromWire) -> io::Result<bool> {
+        match message {
+            FromWire::Text(text) => match far_end::read(&text, &self.stream_sid) {
+                Ok(FromDaemon::Media { payload }) => {
+                    let mut samples = vec![0; payload.len()];
+                    match stream::decode_payload(&payload, &mut samples) {
+                        Ok(count) => {
+                            let since = self.began.elapsed().as_secs_f64() * 1000.0;
+                            self.report.first_audio_ms.get_or_insert(since);
+                            self.ear.receive(&samples[..count]);
+                        }
+                        Err(bad) => self.violated(bad.as_str()),
+                    }
+                }
+                Ok(FromDaemon::Mark { name }) => {
+                    if let Some(name) = self.ear.mark(name.into_owned()) {
+                        self.give_back(name).await?;
+                    }
+                }
+                Ok(FromDaemon::Clear) => {
+                    let (unplayed, marks) = self.ear.clear();
+                    self.report.clears += 1;
+                    self.happened(Happening::Cleared {
+                        unplayed_ms: unplayed as u64 / 8,
+                    });
+                    for name in marks {
+                        self.give_back(name).await?;
+                    }
+                }
+                Err(bad) => self.violated(bad.as_str()),
+            },
+            FromWire::Other(OpCode::Binary) => self.violated("binary"),
+            FromWire::Other(_) => {}
+            FromWire::Owed(opcode, payload) => {
+                self.text.clear();
+                self.text.extend_from_slice(&payload);
+                self.send(opcode).await?;
+            }
+            FromWire::Closed(code) => {
+                self.report.close_code = code;
+                self.happened(Happening::DaemonClosed(code));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn give_back(&mut self, name: String) -> io::Result<()> {
+        self.sequence += 1;
+        self.text.clear();
+        far_end::write_mark(&mut self.text, &self.stream_sid, self.sequence, &name);
+        self.report.marks += 1;
+        self.happened(Happening::MarkReturned(name));
+        self.send(OpCode::Text).await
+    }
+
+    /// `stop`, then the close handshake.
+    async fn hang_up(
+        &mut self,
+        line: &Line,
+        call_sid: &str,
+        mut inbox: mpsc::Receiver<FromWire>,
+    ) -> io::Result<()> {
+        self.happened(Happening::CallerHungUp);
+        self.sequence += 1;
+        self.text.clear();
+        far_end::write_stop(
+            &mut self.text,
+            &self.stream_sid,
+            self.sequence,
+            &line.account_sid,
+            call_sid,
+        );
+        self.send(OpCode::Text).await?;
+        let closed = async {
+            while let Some(message) = inbox.recv().await {
+                if let FromWire::Closed(code) = message {
+                    return code;
+                }
+            }
+            None
+        };
+        let closed = tokio::time::timeout(Duration::from_secs(CLOSE_SECS), closed).await;
+        self.report.close_code = closed.unwrap_or(None);
+        Ok(())
+    }
+
+    fn violated(&mut self, reason: &'static str) {
+        self.report.violations += 1;
+        self.happened(Happening::Violation(reason));
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        let now = self.now_ms();
+        (self.watch)(now, &happening);
+        self.report.happenings.push((now, happening));
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Sends what stands in `text`, masked as RFC 6455 wants it of a client.
+    async fn send(&mut self, opcode: OpCode) -> io::Result<()> {
+        self.framed.clear();
+        mask_into(&mut self.framed, opcode, &mut self.text);
+        self.write.write_all(&self.framed).await
+    }
+}
+
+/// Appends a masked frame; the payload is masked in place.
+pub(super) fn mask_into(framed: &mut Vec<u8>, opcode: OpCode, payload: &mut [u8]) {
+    // The mask protects proxies from scripts in browsers; a fixed one is as good here.
+    let mask = [0x5A, 0xC3, 0x96, 0x0F];
+    let mut head = [0; 14];
+    let size = Frame::new(true, opcode, Some(mask), Payload::Borrowed(payload)).fmt_head(&mut head);
+    apply_mask(payload, mask);
+    framed.extend_from_slice(&head[..size]);
+    framed.extend_from_slice(payload);
+}
+
+fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
+    for (byte, key) in payload.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+fn audible(samples: &[u8; FRAME_SAMPLES]) -> bool {
+    let mut pcm = [0; FRAME_SAMPLES];
+    mulaw::decode(samples, &mut pcm);
+    level::dbfs(&pcm) > AUDIBLE_DBFS
+}
+
+impl Voice {
+    /// `Some` when it begins or ends.
+    fn hear(&mut self, audible: bool, now_ms: u64) -> Option<bool> {
+        if audible {
+            self.last_heard_ms = now_ms;
+        }
+        let speaking = audible || (self.speaking && now_ms - self.last_heard_ms < SILENT_MS);
+        (speaking != std::mem::replace(&mut self.speaking, speaking)).then_some(speaking)
+    }
+}
+
+type Reader = WebSocketRead<Chain<Cursor<bytes::Bytes>, OwnedReadHalf>>;
+
+async fn read_messages(mut reader: Reader, send: mpsc::Sender<FromWire>) {
+    loop {
+        let mut owed = None;
+        let message = {
+            let keep = &mut |frame: Frame<'_>| {
+                owed = Some((frame.opcode, frame.payload.to_vec()));
+                ready(Ok::<(), io::Error>(()))
+            };
+            match reader.read_frame(keep).await {
+                Ok(frame) => match frame.opcode {
+                    OpCode::Text if frame.fin => FromWire::Text(frame.payload.to_vec()),
+                    OpCode::Close => {
+                        let code = frame
+                            .payload
+                            .get(..2)
+                            .map(|code| u16::from_be_bytes([code[0], code[1]]));
+                        FromWire::Closed(code)
+                    }
+                    opcode => FromWire::Other(opcode),
+                },
+                Err(_) => FromWire::Closed(None),
+            }
+        };
+        if let Some((opcode, payload)) = owed
+            && send.send(FromWire::Owed(opcode, payload)).await.is_err()
+        {
+            return;
+        }
+        let over = matches!(message, FromWire::Closed(_));
+        if send.send(message).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happening::WebhookAnswered { ms } => write!(f, "webhook answered after {ms:.1} ms"),
+            Happening::Started => f.write_str("stream started"),
+            Happening::AgentSpeaks => f.write_str("agent speaks"),
+            Happening::AgentSilent => f.write_str("agent is silent"),
+            Happening::CallerSpeaks => f.write_str("caller speaks"),
+            Happening::CallerSilent => f.write_str("caller is silent"),
+            Happening::Pressed(digit) => write!(f, "caller presses {digit}"),
+            Happening::Cleared { unplayed_ms } => {
+                write!(f, "daemon clears {unplayed_ms} ms not yet played")
+            }
+            Happening::MarkReturned(name) => write!(f, "mark {name} returned"),
+            Happening::Violation(reason) => write!(f, "the carrier would complain: {reason}"),
+            Happening::CallerHungUp => f.write_str("caller hangs up"),
+            Happening::DaemonClosed(Some(code)) => write!(f, "daemon closes the stream ({code})"),
+            Happening::DaemonClosed(None) => f.write_str("the stream is gone"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_within_speech_do_not_end_it() {
+        let mut voice = Voice::default();
+        let mut drawn = String::new();
+        for (frame, heard) in "..ss..ss.........................".chars().enumerate() {
+            drawn.push(match voice.hear(heard == 's', frame as u64 * 20) {
+                Some(true) => 'B',
+                Some(false) => 'E',
+                None => '.',
+            });
+        }
+        assert_eq!(drawn, "..B........................E.....");
+    }
+
+    #[test]
+    fn frames_are_masked_as_the_specification_wants() {
+        let mut framed = Vec::new();
+        mask_into(&mut framed, OpCode::Text, &mut b"Hello".to_vec());
+        assert_eq!(framed[..2], [0x81, 0x85]);
+        let mut payload = framed[6..].to_vec();
+        apply_mask(&mut payload, [framed[2], framed[3], framed[4], framed[5]]);
+        assert_eq!(payload, b"Hello");
+    }
+}

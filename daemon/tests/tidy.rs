@@ -1,0 +1,226 @@
+//! The house rules that a compiler does not know: which room may use which, what each may touch, and that every file
+//! says what it is. The table is the one in `lib.rs` and in the README; change all three together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Who may use whom: a room, and the rooms right of it.
+const ARROW: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    (
+        "cli",
+        &["carrier", "config", "daemon", "media", "phone", "plugin"],
+    ),
+    (
+        "daemon",
+        &[
+            "call", "config", "http", "leg", "media", "metrics", "plugin", "store",
+        ],
+    ),
+    ("http", &["call", "carrier", "config", "leg", "store"]),
+    (
+        "leg",
+        &["call", "carrier", "media", "metrics", "plugin", "store"],
+    ),
+    ("phone", &["carrier", "media"]),
+    ("carrier", &["media"]),
+    ("config", &[]),
+    ("store", &[]),
+    ("plugin", &[]),
+    ("metrics", &[]),
+    ("media", &[]),
+    ("call", &[]),
+];
+
+/// Words that a room must not say, outside its tests. Each is something the room stays away from.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "call",
+        &[
+            "std::time",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "async ",
+            "tokio",
+            "serde",
+            "Instant",
+            "println!",
+        ],
+    ),
+    (
+        "media",
+        &[
+            "std::time",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "tokio",
+            "Instant",
+        ],
+    ),
+    (
+        "carrier",
+        &[
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "tokio",
+            "Instant",
+            "SystemTime",
+        ],
+    ),
+    ("store", &["reqwest", "hyper", "fastwebsockets"]),
+    ("phone", &["redb", "libloading"]),
+    ("http", &["redb", "libloading", "fastwebsockets"]),
+];
+
+/// The only rooms that may hold `unsafe`.
+const UNSAFE: &[&str] = &["plugin"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every file of `src` with the room it belongs to.
+fn files() -> Vec<(String, PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&source(), &mut found);
+    found.sort();
+    let room = |path: &Path| {
+        let first = path
+            .strip_prefix(source())
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        first.trim_end_matches(".rs").to_owned()
+    };
+    found
+        .into_iter()
+        .map(|path| {
+            (
+                room(&path),
+                path.clone(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// The code of a file without its unit tests and comments.
+fn code(text: &str) -> String {
+    let before_tests = text
+        .split("#[cfg(test)]\n#[allow(clippy::unwrap_used)]\nmod")
+        .next()
+        .unwrap();
+    let before_tests = before_tests.split("#[cfg(test)]\nmod").next().unwrap();
+    before_tests
+        .lines()
+        .map(|line| line.split("//").next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn is_test_file(path: &Path, text: &str) -> bool {
+    text.contains("#![cfg(test)]")
+        || path
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+}
+
+#[test]
+fn uses_point_right() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROW.iter().copied().collect();
+    let rooms: BTreeSet<&str> = allowed.keys().copied().collect();
+    let mut wrong = Vec::new();
+    for (room, path, text) in files() {
+        if room == "lib" || is_test_file(&path, &text) {
+            continue;
+        }
+        let may = allowed
+            .get(room.as_str())
+            .unwrap_or_else(|| panic!("room {room} is not on the map"));
+        for (at, _) in code(&text).match_indices("crate::") {
+            let rest = &code(&text)[at + "crate::".len()..];
+            let used: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if rooms.contains(used.as_str()) && used != room && !may.contains(&used.as_str()) {
+                wrong.push(format!("{}: {room} uses {used}", path.display()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the arrow points back:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn rooms_stay_away_from_what_is_not_theirs() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in files() {
+        if is_test_file(&path, &text) {
+            continue;
+        }
+        let code = code(&text);
+        for (_, words) in FORBIDDEN.iter().filter(|(name, _)| *name == room) {
+            for word in words.iter().filter(|word| code.contains(**word)) {
+                wrong.push(format!("{}: {room} must not say `{word}`", path.display()));
+            }
+        }
+        if !UNSAFE.contains(&room.as_str()) && code.contains("unsafe ") {
+            wrong.push(format!(
+                "{}: `unsafe` belongs to {UNSAFE:?}",
+                path.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<_> = files()
+        .into_iter()
+        .filter(|(_, _, text)| !text.starts_with("//! "))
+        .map(|(_, path, _)| path)
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "files without an opening paragraph: {silent:?}"
+    );
+}
+
+#[test]
+fn nothing_is_named_after_nothing() {
+    let vague = [
+        "utils", "util", "helpers", "helper", "manager", "misc", "common",
+    ];
+    let wrong: Vec<_> = files()
+        .into_iter()
+        .filter(|(_, path, _)| {
+            path.iter()
+                .any(|part| vague.contains(&part.to_str().unwrap().trim_end_matches(".rs")))
+        })
+        .map(|(_, path, _)| path)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
