@@ -41,12 +41,14 @@ pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure
     let remote = Remote::new(path, arguments.url.as_deref())?;
     runtime()?.block_on(async {
         let mut last = print(&ask(&remote, arguments, None).await?, arguments.json).unwrap_or(0);
-        while arguments.follow {
+        if !arguments.follow {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
             last =
                 print(&ask(&remote, arguments, Some(last)).await?, arguments.json).unwrap_or(last);
         }
-        Ok(())
     })
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn logs(
         &["limit", "before", "after", "event", "call"],
     ) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let query = match (asked.number("before"), asked.number("after"), asked.limit()) {
         (Ok(before), Ok(after), Ok(limit)) => EventQuery {
@@ -62,7 +62,7 @@ pub(super) async fn calls(
 ) -> Answer {
     let asked = match asked(desk, peer, request, &["limit", "before", "status"]) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let query = match (asked.number("before"), asked.limit()) {
         (Ok(before), Ok(limit)) => CallQuery {
@@ -90,7 +90,7 @@ pub(super) async fn call(
     sid: &str,
 ) -> Answer {
     if let Err(answer) = asked(desk, peer, request, &[]) {
-        return answer;
+        return *answer;
     }
     let store = desk.house.store.clone();
     let wanted = sid.to_owned();
@@ -159,13 +159,13 @@ fn asked(
     peer: SocketAddr,
     request: &Request<Incoming>,
     known: &[&str],
-) -> Result<Asked, Answer> {
+) -> Result<Asked, Box<Answer>> {
     if !desk.is_local(peer, request) {
         let detail = "the API answers on this machine only (http://localhost)";
-        return Err(problem(StatusCode::FORBIDDEN, detail));
+        return Err(Box::new(problem(StatusCode::FORBIDDEN, detail)));
     }
     let query = request.uri().query().unwrap_or("");
-    let bad = |detail: &str| problem(StatusCode::BAD_REQUEST, detail);
+    let bad = |detail: &str| Box::new(problem(StatusCode::BAD_REQUEST, detail));
     let params = form::parse(query.as_bytes()).map_err(|error| bad(&error.to_string()))?;
     if let Some((name, _)) = params.pairs().find(|(name, _)| !known.contains(name)) {
         return Err(bad(&format!(

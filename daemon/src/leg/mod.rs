@@ -17,6 +17,8 @@
 //! who speaks is in `call`; there is no `if` about it here.
 
 mod admission;
+// The room is named after what lives in it.
+#[allow(clippy::module_inception)]
 mod leg;
 mod line;
 mod mouth;

@@ -447,7 +447,7 @@ mod tests {
         ready.push(&[4]);
         assert_eq!(ready.room(), READY_SAMPLES - 2);
         assert_eq!(ready.take(100), [3, 4]);
-        assert_eq!(ready.take(100), []);
+        assert!(ready.take(100).is_empty());
         ready.push(&vec![0; READY_SAMPLES]);
         assert_eq!(ready.room(), 0);
     }

@@ -1,0 +1,449 @@
+//! How many live echoes one core carries, beside the least that a server on fastwebsockets can do.
+//!
+//! ```text
+//!  core 1  load generator (this process, phone::swarm): one call after the other, a tagged frame each 20 ms
+//!  core 0  the server, a process of its own: bare.rs, or the daemon with signatures, tokens, core, plugin and store
+//! ```
+//!
+//! `cargo build --release --workspace && cargo bench --bench echo` prints everything; `-- --help` has the choices.
+//! `-- --check` is a short run with generous bounds, as ratios to the bare server of the same minute, for machines that
+//! have other things to do.
+
+#![allow(clippy::print_stdout)]
+
+mod bare;
+mod server;
+
+use clap::Parser;
+use hdrhistogram::Histogram;
+use server::{AUTH_TOKEN, Memory, PUBLIC_URL, Server, Who, cpu_secs};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use voice_streamer::phone::{self, Line, Swarm, SwarmReport};
+
+/// A server carries so many calls if so many frames in a hundred come back sooner than this …
+const CARRIES_P99_MS: f64 = 20.0;
+
+/// … and the generator itself was on time; else the figures are about it and not about the server.
+const GENERATOR_LATE_MS: f64 = 5.0;
+
+/// New calls per second. Setting up is not what is measured here, so it may take a while.
+const RAMP_PER_SEC: usize = 250;
+
+/// Calls at which memory is weighed, and how long they talk: until each has used the whole of its plugin's ring.
+const WEIGHED_CALLS: usize = 1000;
+const WEIGHED_SECS: u64 = 6;
+
+/// First sound: callers, new ones per second, and how long the one call talks that makes the greeting known.
+const GREETED_CALLS: usize = 200;
+const GREETED_PER_SEC: usize = 50;
+const WARM_UP_SECS: u64 = 10;
+
+/// `--check`: calls, seconds, and rounds, of which the best counts, because other work can only make a round worse.
+const CHECK_CALLS: usize = 300;
+const CHECK_SECS: u64 = 5;
+const CHECK_ROUNDS: usize = 2;
+
+/// `--check`: most processor time per frame, as a multiple of the bare server's. Below 1.25 on a quiet machine.
+const CHECK_CPU_RATIO: f64 = 1.6;
+
+/// `--check`: most of the 99th percentile, as a multiple of the bare server's and 5 ms on top.
+const CHECK_P99_RATIO: f64 = 4.0;
+const CHECK_P99_MORE_MS: f64 = 5.0;
+
+/// `--check`: most memory of a talking call.
+const CHECK_CALL_BYTES: f64 = 100.0 * 1024.0;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Calls at once, one step after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 500, 1000, 1500, 2000, 2500])]
+    steps: Vec<usize>,
+
+    /// How long they talk
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+
+    /// How often each step is taken; the medians count
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+
+    /// Only the steps: neither memory nor first sound
+    #[arg(long)]
+    only_steps: bool,
+
+    /// A short run that fails when generous bounds are passed
+    #[arg(long)]
+    check: bool,
+
+    /// Measure this daemon, not the one built with the bench; its plugins lie beside it
+    #[arg(long, value_name = "FILE")]
+    daemon: Option<PathBuf>,
+
+    /// Be the bare server
+    #[arg(long, value_name = "ADDR", hide = true)]
+    serve: Option<SocketAddr>,
+
+    /// What cargo says to a bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What one server did with so many calls.
+struct Run {
+    report: SwarmReport,
+    frames: u64,
+    cpu_secs: f64,
+    wall_secs: f64,
+    /// Processor time of the generator.
+    own_cpu_secs: f64,
+    /// Before the first call, and at the end of the talk if that was asked for.
+    idle: Memory,
+    talking: Memory,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.serve {
+        Some(address) => bare::serve(address).map(|()| true),
+        None => measure(&arguments),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> io::Result<bool> {
+    if let Some(daemon) = &arguments.daemon {
+        server::measure_instead(daemon.clone());
+    }
+    if let Some(problem) = server::pin_generator() {
+        println!("not pinned as it should be, so the figures say less: {problem}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        if arguments.check {
+            return check().await;
+        }
+        steps(arguments).await?;
+        if !arguments.only_steps {
+            weigh().await?;
+            first_sound().await?;
+        }
+        Ok(true)
+    })
+}
+
+/// Bare and daemon in turn at each step, and what they carry.
+async fn steps(arguments: &Arguments) -> io::Result<()> {
+    println!(
+        "live echo, {} s a step; round trips in ms",
+        arguments.seconds
+    );
+    heading();
+    let length = Duration::from_secs(arguments.seconds);
+    let mut carried = [0, 0];
+    let mut by_cpu = [0.0, 0.0];
+    for &calls in &arguments.steps {
+        let (mut carries, mut cpu) = ([0, 0], [Vec::new(), Vec::new()]);
+        for _ in 0..arguments.rounds.max(1) {
+            for (place, who) in [Who::Bare, Who::Live].into_iter().enumerate() {
+                let run = talk(who, calls, length, false).await?;
+                row(who, calls, &run);
+                carries[place] += usize::from(run.carries() == Ok(()));
+                cpu[place].push(run.cpu_us());
+            }
+        }
+        let most = |place: usize| carries[place] * 2 > arguments.rounds;
+        for place in [0, 1] {
+            if most(place) {
+                carried[place] = carried[place].max(calls);
+            }
+        }
+        // Compared where both are well.
+        if most(0) && most(1) {
+            by_cpu = cpu.map(|us| 1e6 / (50.0 * median(us)));
+        }
+    }
+    let [bare, daemon] = carried;
+    println!(
+        "carried with p99 < {CARRIES_P99_MS} ms and no loss: bare {bare}, daemon {daemon}: {}",
+        percent(daemon as f64, bare as f64)
+    );
+    let [bare, daemon] = by_cpu;
+    println!(
+        "one core by processor time: bare {bare:.0}, daemon {daemon:.0}: {}",
+        percent(daemon, bare)
+    );
+    Ok(())
+}
+
+/// What a call adds to the memory of a server: what the second half of the calls added, because the first half also
+/// moves into what the start has left free.
+async fn weigh() -> io::Result<()> {
+    for who in [Who::Bare, Who::Live] {
+        let half = talk(
+            who,
+            WEIGHED_CALLS / 2,
+            Duration::from_secs(WEIGHED_SECS),
+            true,
+        )
+        .await?;
+        let all = talk(who, WEIGHED_CALLS, Duration::from_secs(WEIGHED_SECS), true).await?;
+        let call = |all: u64, half: u64| {
+            (all as f64 - half as f64) / (WEIGHED_CALLS - WEIGHED_CALLS / 2) as f64 / 1024.0
+        };
+        println!(
+            "memory of a call, {}: {:.1} KB (PSS), {:.1} KB (RSS); all of it at {WEIGHED_CALLS} calls: {:.0} MB (PSS)",
+            who.name(),
+            call(all.talking.pss, half.talking.pss),
+            call(all.talking.rss, half.talking.rss),
+            all.talking.pss as f64 / 1e6,
+        );
+    }
+    Ok(())
+}
+
+/// From `start` to the first sound of a greeting that was said before.
+async fn first_sound() -> io::Result<()> {
+    let server = Server::start(Who::Shipped, GREETED_CALLS).await?;
+    let line = Line::to(format!("http://{}", server.address)).signed(AUTH_TOKEN, PUBLIC_URL);
+    let warm_up = Swarm {
+        calls: 1,
+        length: Duration::from_secs(WARM_UP_SECS),
+        ramp_per_sec: 1,
+        speech: None,
+    };
+    let first = phone::swarm(&line, &warm_up, |_| {})
+        .await
+        .map_err(io::Error::other)?;
+    let plan = Swarm {
+        calls: GREETED_CALLS,
+        length: Duration::from_secs(1),
+        ramp_per_sec: GREETED_PER_SEC,
+        speech: None,
+    };
+    let report = phone::swarm(&line, &plan, |_| {})
+        .await
+        .map_err(io::Error::other)?;
+    let at = |histogram: &Histogram<u64>, quantile: f64| {
+        histogram.value_at_quantile(quantile) as f64 / 1000.0
+    };
+    let sound = &report.first_audio_us;
+    println!(
+        "first sound after `start`, ms: p50 {:.2}, p95 {:.2}, p99 {:.2} of {} calls, {GREETED_PER_SEC} new ones a second; {:.1} the very first time",
+        at(sound, 0.5),
+        at(sound, 0.95),
+        at(sound, 0.99),
+        sound.len(),
+        at(&first.first_audio_us, 1.0),
+    );
+    Ok(())
+}
+
+/// The bounds that hold on any machine.
+async fn check() -> io::Result<bool> {
+    heading();
+    let length = Duration::from_secs(CHECK_SECS);
+    let mut best: Option<(f64, f64, Run)> = None;
+    for _ in 0..CHECK_ROUNDS {
+        let bare = talk(Who::Bare, CHECK_CALLS, length, false).await?;
+        row(Who::Bare, CHECK_CALLS, &bare);
+        let live = talk(Who::Live, CHECK_CALLS, length, true).await?;
+        row(Who::Live, CHECK_CALLS, &live);
+        let ratio = live.cpu_us() / bare.cpu_us();
+        if best.as_ref().is_none_or(|(least, ..)| ratio < *least) {
+            best = Some((ratio, bare.p99_ms(), live));
+        }
+    }
+    let Some((ratio, bare_p99, live)) = best else {
+        return Ok(false);
+    };
+    let p99_bound = bare_p99 * CHECK_P99_RATIO + CHECK_P99_MORE_MS;
+    let mut holds = true;
+    for (what, value, bound) in [
+        (
+            "processor time per frame, times bare",
+            ratio,
+            CHECK_CPU_RATIO,
+        ),
+        ("p99 of the round trip, ms", live.p99_ms(), p99_bound),
+        ("frames lost", live.report.frames_lost as f64, 0.0),
+        (
+            "memory of a call, KB",
+            live.grown_kb(),
+            CHECK_CALL_BYTES / 1024.0,
+        ),
+    ] {
+        // Not a number is not fine.
+        let fine = value <= bound;
+        println!(
+            "{what}: {value:.2}, bound {bound:.2}: {}",
+            if fine { "holds" } else { "EXCEEDED" }
+        );
+        holds &= fine;
+    }
+    Ok(holds)
+}
+
+/// One server, so many calls, so long.
+async fn talk(who: Who, calls: usize, length: Duration, weigh: bool) -> io::Result<Run> {
+    let server = Server::start(who, calls).await?;
+    let mut line = Line::to(format!("http://{}", server.address));
+    if who != Who::Bare {
+        line = line.signed(AUTH_TOKEN, PUBLIC_URL);
+    }
+    let idle = server.memory();
+    let plan = Swarm {
+        calls,
+        length,
+        ramp_per_sec: RAMP_PER_SEC,
+        speech: None,
+    };
+    let mut from = None;
+    let mut to = (0.0, 0, Duration::ZERO, 0.0);
+    let mut talking = idle;
+    let talked = phone::swarm(&line, &plan, |progress| {
+        if !progress.talked.is_zero() && from.is_none() {
+            from = Some((
+                cpu_secs(server.pid()),
+                progress.frames_back,
+                progress.talked,
+                cpu_secs(std::process::id()),
+            ));
+        }
+        if progress.talked >= plan.length {
+            to = (
+                cpu_secs(server.pid()),
+                progress.frames_back,
+                progress.talked,
+                cpu_secs(std::process::id()),
+            );
+            if weigh {
+                talking = server.memory();
+            }
+        }
+    });
+    let report = match talked.await {
+        Ok(report) => report,
+        Err(error) => {
+            return Err(io::Error::other(format!(
+                "{error}\n{}",
+                server.last_words()
+            )));
+        }
+    };
+    let (cpu, frames, talked, own_cpu) = from.unwrap_or(to);
+    Ok(Run {
+        frames: to.1 - frames,
+        cpu_secs: to.0 - cpu,
+        wall_secs: (to.2 - talked).as_secs_f64(),
+        own_cpu_secs: to.3 - own_cpu,
+        idle,
+        talking,
+        report,
+    })
+}
+
+impl Run {
+    /// Processor time of the server per frame that came back, in µs.
+    fn cpu_us(&self) -> f64 {
+        self.cpu_secs * 1e6 / self.frames as f64
+    }
+
+    /// Memory that each call added, in KB.
+    fn grown_kb(&self) -> f64 {
+        (self.talking.pss as f64 - self.idle.pss as f64) / self.report.set_up as f64 / 1024.0
+    }
+
+    fn p99_ms(&self) -> f64 {
+        self.report.round_trip_us.value_at_quantile(0.99) as f64 / 1000.0
+    }
+
+    /// Whether the server carries these calls, or why not.
+    fn carries(&self) -> Result<(), &'static str> {
+        let report = &self.report;
+        if report.set_up < report.calls {
+            Err("calls not set up")
+        } else if report.generator_late_us.value_at_quantile(0.99) as f64 / 1000.0
+            > GENERATOR_LATE_MS
+        {
+            Err("void: the generator is late")
+        } else if report.dropped > 0 {
+            Err("calls dropped")
+        } else if report.frames_lost + report.stuck_frames > 0 {
+            Err("frames lost")
+        } else if self.p99_ms() >= CARRIES_P99_MS {
+            Err("too slow")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Who::Bare => "bare",
+            Who::Live | Who::Shipped => "daemon",
+        }
+    }
+}
+
+fn heading() {
+    println!(
+        "{:>6} {:7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>9} {:>6} {:>9} {:>9}",
+        "calls",
+        "server",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "lost",
+        "µs/frame",
+        "core",
+        "generator",
+        "late p99"
+    );
+}
+
+fn row(who: Who, calls: usize, run: &Run) {
+    let report = &run.report;
+    let at = |quantile| report.round_trip_us.value_at_quantile(quantile) as f64 / 1000.0;
+    println!(
+        "{calls:>6} {:7} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>6} {:>9.2} {:>5.0}% {:>8.0}% {:>9.2}  {}",
+        who.name(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        report.round_trip_us.max() as f64 / 1000.0,
+        report.frames_lost + report.stuck_frames,
+        run.cpu_us(),
+        100.0 * run.cpu_secs / run.wall_secs,
+        100.0 * run.own_cpu_secs / run.wall_secs,
+        report.generator_late_us.value_at_quantile(0.99) as f64 / 1000.0,
+        run.carries().err().unwrap_or("ok"),
+    );
+    for (reason, count) in &report.failures {
+        println!("       {count} × {reason}");
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn percent(part: f64, whole: f64) -> String {
+    format!("{:.0} %", 100.0 * part / whole)
+}
