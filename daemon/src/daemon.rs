@@ -208,7 +208,10 @@ impl Daemon {
         if let Err(error) = serving.await {
             error!("the listener had failed: {error}");
         }
-        desk.house.store.flush().await;
+        let store = desk.house.store.clone();
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            error!("closing the store had failed; the records that were acknowledged are on disk");
+        }
     }
 }
 
@@ -287,15 +290,7 @@ fn load_plugins(
             }
         }
         match Generation::open(library, name, &plugin.keys.to_string()) {
-            Ok(generation) => {
-                info!(
-                    plugin = %name,
-                    library = generation.library().name(),
-                    version = generation.library().version(),
-                    "plugin opened"
-                );
-                shelf.put(name, generation);
-            }
+            Ok(generation) => shelf.put(name, generation),
             Err(error) => {
                 failed.insert(name.clone(), error.to_string());
             }

@@ -177,12 +177,11 @@ pub(super) async fn status(
         verified.ip,
         detail,
     );
+    // A call that has a stream is closed by its leg, which knows why and after how many milliseconds.
+    let without_stream = desk.house.admission.waits(&callback.call_sid);
     let change = CallChange {
         status: Some(status.to_owned()),
-        // The leg knows the duration to the millisecond; the carrier's whole seconds serve where no stream came.
-        ended_reason: callback
-            .status
-            .is_final()
+        ended_reason: (callback.status.is_final() && without_stream)
             .then(|| "carrier_reported".to_owned()),
         at_ms: unix_ms(),
         ..CallChange::default()

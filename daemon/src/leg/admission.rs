@@ -227,6 +227,13 @@ impl Admission {
         never_came
     }
 
+    /// Whether this call was let in and its stream has not come yet.
+    pub fn waits(&self, call_sid: &str) -> bool {
+        let book = self.book();
+        let entry = book.by_sid.get(call_sid);
+        entry.is_some_and(|entry| matches!(entry.state, State::Waiting { .. }))
+    }
+
     /// Calls that wait for their stream or talk.
     pub fn present(&self) -> usize {
         let book = self.book();

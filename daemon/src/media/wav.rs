@@ -13,7 +13,7 @@ use crate::media::{RATE, mulaw};
 /// Largest file read: over an hour of 8 kHz 16-bit sound, and a bound on the memory one hostile file can take.
 pub const MAX_WAV_BYTES: usize = 64 << 20;
 
-/// Bytes before the samples in what [`write`] makes.
+/// Bytes before the samples in what [`write()`] makes.
 const HEADER_BYTES: usize = 44;
 
 const PCM: u16 = 1;

@@ -1,7 +1,7 @@
 //! The simulated telephone: does what the carrier does, over the wire, and hears what a caller would hear.
 //!
 //! It knows the daemon only by its webhook and its websocket. One call with a script ([`call`]), or thousands that
-//! measure ([`swarm`]).
+//! measure ([`swarm()`]).
 //!
 //! ```text
 //!  dial      webhook → TwiML → signed upgrade → a media stream

@@ -11,7 +11,7 @@ pub(super) const QUIET_MS: u64 = 700;
 /// One thing the caller does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Wait until the agent has begun to speak and then been quiet for [`QUIET_MS`]; `most_ms` at most.
+    /// Wait until the agent has begun to speak and then been quiet for 700 ms; `most_ms` at most.
     WaitForAgent { most_ms: u64 },
     /// Wait until the agent is heard; `most_ms` at most.
     WaitForVoice { most_ms: u64 },
