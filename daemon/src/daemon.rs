@@ -209,7 +209,10 @@ impl Daemon {
             error!("the listener had failed: {error}");
         }
         let store = desk.house.store.clone();
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
             error!("closing the store had failed; the records that were acknowledged are on disk");
         }
     }

@@ -1,4 +1,4 @@
-//! Asking the running daemon over HTTP, or, when none runs, its database: the same rows either way.
+//! Asking the running daemon over HTTP. Its database is its own: a command never opens the file beside it.
 
 use super::{Failure, load};
 use crate::config::Config;

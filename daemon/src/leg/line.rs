@@ -48,7 +48,8 @@ mod code {
     pub(super) const OUR_FAULT: u16 = 1011;
 }
 
-/// Framed bytes on their way to the kernel.
+/// Framed bytes on their way to the kernel. Empty between two steps as long as the kernel takes all, which is nearly
+/// always: so the room is lent by the thread for the step, stays in its cache, and is kept only by a line that needs it.
 #[derive(Debug)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
@@ -120,6 +121,7 @@ impl Line {
     ) {
         self.last_message = now;
         self.asked = false;
+        self.out.borrow(scratch);
         match opcode {
             _ if self.is_closing() && opcode != OpCode::Close => {}
             OpCode::Text if fin => self.on_text(payload, now, scratch),
@@ -142,6 +144,7 @@ impl Line {
             OpCode::Ping | OpCode::Pong => {}
         }
         self.settle(now, scratch);
+        self.out.give_back(scratch);
     }
 
     /// A frame that RFC 6455 obliges us to send: the answer to a ping or to a close.
@@ -421,6 +424,22 @@ impl Line {
 }
 
 impl Outbox {
+    /// Takes the thread's room for this step, unless bytes wait in room of its own.
+    fn borrow(&mut self, scratch: &mut Scratch) {
+        if self.bytes.capacity() == 0 {
+            std::mem::swap(&mut self.bytes, &mut scratch.wire);
+        }
+    }
+
+    /// Gives the room back, unless bytes wait in it.
+    fn give_back(&mut self, scratch: &mut Scratch) {
+        if self.bytes.is_empty() && scratch.wire.capacity() == 0 {
+            std::mem::swap(&mut self.bytes, &mut scratch.wire);
+        } else if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// One text message.
     pub(super) fn text(&mut self, text: &[u8]) {
         self.frame(OpCode::Text, text);

@@ -33,6 +33,8 @@ pub(super) struct Scratch {
     pub(super) wide: Vec<i16>,
     pub(super) narrow: Vec<i16>,
     pub(super) json: Vec<u8>,
+    /// Room for the framed bytes of the line at work; see [`Line`](super::line::Line).
+    pub(super) wire: Vec<u8>,
     pub(super) counted: Counted,
 }
 

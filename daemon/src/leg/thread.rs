@@ -31,6 +31,10 @@ use tracing::{error, warn};
 /// How often rings and deadlines are looked at. A quarter of a frame: what a plugin delivers waits 2.5 ms on average.
 const TICK_MS: u64 = 5;
 
+/// Ticks between two looks for readers that are gone without a word, as after a panic: 100 ms. Each of these looks costs
+/// a miss of the cache, and the others do without.
+const SWEEP_TICKS: u64 = 20;
+
 /// New streams that may wait for a thread; the acceptor waits beyond it.
 const HANDED_OVER: usize = 256;
 
@@ -164,7 +168,7 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
             .get_or_create(&[("dir", dir)])
             .clone()
     });
-    let mut open = true;
+    let (mut open, mut ticks) = (true, 0_u64);
     while open || !lines.is_empty() {
         if lines.is_empty() {
             // Nobody to look after: no ticking.
@@ -177,7 +181,8 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
         }
         tokio::select! {
             due = ticker.tick() => {
-                tick(due, &house, &mut lines, &scratch, &count);
+                ticks += 1;
+                tick(due, ticks % SWEEP_TICKS == 0, &house, &mut lines, &scratch, &count);
                 let counted = std::mem::take(&mut scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
                 frames_out.inc_by(counted.frames_out);
@@ -192,6 +197,7 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
 
 fn tick(
     due: tokio::time::Instant,
+    looks_closer: bool,
     house: &House,
     lines: &mut Vec<Served>,
     scratch: &RefCell<Scratch>,
@@ -209,7 +215,7 @@ fn tick(
         if !whole {
             error!("a call was ended by a fault of ours; the others go on. Please report the panic above");
         }
-        let keep = whole && !line.is_gone() && !served.reader.is_finished();
+        let keep = whole && !line.is_gone() && !(looks_closer && served.reader.is_finished());
         if !keep {
             served.reader.abort();
             count.fetch_sub(1, Ordering::Relaxed);
