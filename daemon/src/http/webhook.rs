@@ -9,7 +9,9 @@ use super::desk::Desk;
 use crate::carrier::twilio::form::{self, Params};
 use crate::carrier::twilio::signature;
 use crate::carrier::twilio::twiml as document;
-use crate::carrier::twilio::webhook::{StatusCallback, StreamEvent, StreamStatus, VoiceRequest};
+use crate::carrier::twilio::webhook::{
+    BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest,
+};
 use crate::leg::{Admit, NewGuest, unix_ms};
 use crate::store::{CallChange, NewCall, NewEvent};
 use hyper::body::Incoming;
@@ -37,20 +39,9 @@ pub(super) async fn voice(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Answer {
-    let verified = match verified(desk, peer, request).await {
-        Ok(verified) => verified,
-        Err(answer) => return answer,
-    };
-    let call = match VoiceRequest::read(&verified.params) {
-        Ok(call) => call,
-        Err(error) => {
-            return refuse(
-                desk,
-                "bad_request",
-                StatusCode::BAD_REQUEST,
-                &error.to_string(),
-            );
-        }
+    let (verified, call) = match asked(desk, peer, request, VoiceRequest::read).await {
+        Ok(asked) => asked,
+        Err(answer) => return *answer,
     };
     let agent = Arc::clone(desk.agent(&call.to));
     let missing = desk.missing_plugins();
@@ -153,20 +144,9 @@ pub(super) async fn status(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Answer {
-    let verified = match verified(desk, peer, request).await {
-        Ok(verified) => verified,
-        Err(answer) => return answer,
-    };
-    let callback = match StatusCallback::read(&verified.params) {
-        Ok(callback) => callback,
-        Err(error) => {
-            return refuse(
-                desk,
-                "bad_request",
-                StatusCode::BAD_REQUEST,
-                &error.to_string(),
-            );
-        }
+    let (verified, callback) = match asked(desk, peer, request, StatusCallback::read).await {
+        Ok(asked) => asked,
+        Err(answer) => return *answer,
     };
     let status = callback.status.as_str();
     let detail = json!({"status": status, "sequence": callback.sequence, "duration_secs": callback.duration_secs});
@@ -203,20 +183,9 @@ pub(super) async fn stream_status(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Answer {
-    let verified = match verified(desk, peer, request).await {
-        Ok(verified) => verified,
-        Err(answer) => return answer,
-    };
-    let callback = match StreamStatus::read(&verified.params) {
-        Ok(callback) => callback,
-        Err(error) => {
-            return refuse(
-                desk,
-                "bad_request",
-                StatusCode::BAD_REQUEST,
-                &error.to_string(),
-            );
-        }
+    let (verified, callback) = match asked(desk, peer, request, StreamStatus::read).await {
+        Ok(asked) => asked,
+        Err(answer) => return *answer,
     };
     let (event, error) = match &callback.event {
         StreamEvent::Started => ("started", ""),
@@ -247,6 +216,28 @@ fn row(desk: &Desk, call_sid: &str, event: &str, ip: IpAddr, detail: serde_json:
         ip: ip.to_string(),
         detail,
     });
+}
+
+/// A verified request and what it says. The error is the answer to give.
+async fn asked<T>(
+    desk: &Desk,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    read: impl FnOnce(&Params) -> Result<T, BadRequest>,
+) -> Result<(Verified, T), Box<Answer>> {
+    let verified = verified(desk, peer, request).await?;
+    match read(&verified.params) {
+        Ok(said) => Ok((verified, said)),
+        Err(error) => {
+            let detail = error.to_string();
+            Err(Box::new(refuse(
+                desk,
+                "bad_request",
+                StatusCode::BAD_REQUEST,
+                &detail,
+            )))
+        }
+    }
 }
 
 /// Reads the request and checks its signature. The error is the answer to give.
