@@ -12,9 +12,13 @@ use crate::carrier::twilio::stream as wire;
 use crate::media::detect::Detector;
 use crate::media::{frame, mulaw};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::warn;
 use voice_plugin::abi::kind;
+
+/// A leg that waits for the caller is looked at with each of his frames, every 20 ms; only if they stay away for
+/// longer than they jitter, the ticker looks.
+const QUIET_MS: u64 = 25;
 
 pub(super) struct Leg {
     house: Arc<House>,
@@ -154,6 +158,19 @@ impl Leg {
             self.work(now, out, scratch);
         }
         moves
+    }
+
+    /// When to look here again if nothing comes before: at the next tick while somebody has been asked for something,
+    /// else at the core's deadline, or soon, because plugins may also speak unasked.
+    pub(super) fn look_at(&self, now: Instant) -> Instant {
+        let quiet = self.responder.own_turns || self.call.floor() == Floor::Listening;
+        if !quiet || self.mouth.is_saying() || self.responder.fault.is_some() {
+            return now;
+        }
+        let soon = now + Duration::from_millis(QUIET_MS);
+        self.deadline.map_or(soon, |deadline| {
+            soon.min(self.started + Duration::from_micros(deadline.0))
+        })
     }
 
     /// The core asked to close the stream.

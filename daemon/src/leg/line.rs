@@ -16,8 +16,10 @@ use crate::call::Why;
 use crate::carrier::twilio::stream as wire;
 use crate::carrier::twilio::stream::Message;
 use fastwebsockets::{Frame, OpCode, Payload};
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -74,6 +76,8 @@ pub(super) struct Line {
     last_message: Instant,
     asked: bool,
     ignored: u32,
+    /// When the ticker has to look here; see [`Line::look`].
+    look: Rc<Cell<Instant>>,
 }
 
 impl Line {
@@ -97,7 +101,13 @@ impl Line {
             last_message: now,
             asked: false,
             ignored: 0,
+            look: Rc::new(Cell::new(now)),
         }
+    }
+
+    /// When [`Line::tick`] is wanted next, kept up to date after every step.
+    pub(super) fn look(&self) -> Rc<Cell<Instant>> {
+        Rc::clone(&self.look)
     }
 
     /// Nothing more will happen here; the connection may be dropped.
@@ -145,12 +155,14 @@ impl Line {
         }
         self.settle(now, scratch);
         self.out.give_back(scratch);
+        self.plan(now);
     }
 
     /// A frame that RFC 6455 obliges us to send: the answer to a ping or to a close.
     pub(super) fn owe(&mut self, opcode: OpCode, payload: &[u8], now: Instant) {
         self.out.frame(opcode, payload);
         self.flush(now);
+        self.plan(now);
     }
 
     /// The reading half ended: end of stream or a violation of the websocket protocol.
@@ -179,6 +191,7 @@ impl Line {
         self.end_call(Why::StreamLost, now, scratch);
         self.flush(now);
         self.state = State::Gone;
+        self.plan(now);
     }
 
     /// The daemon ends this call, if it is the one named (or any, if none is).
@@ -197,10 +210,12 @@ impl Line {
         };
         if ours {
             self.close(code::NORMAL, "", why, now, scratch);
+            self.plan(now);
         }
     }
 
-    /// Every 5 ms: plugin rings, deadlines, bytes that wait, peers that keep us waiting.
+    /// Plugin rings, deadlines, bytes that wait, peers that keep us waiting: every 5 ms, unless the line is so quiet that
+    /// [`Line::look`] says later.
     pub(super) fn tick(&mut self, now: Instant, scratch: &mut Scratch) {
         let mut moves = true;
         match &mut self.state {
@@ -243,6 +258,7 @@ impl Line {
         if moves || !self.out.bytes.is_empty() {
             self.settle(now, scratch);
         }
+        self.plan(now);
     }
 
     fn on_text(&mut self, text: &[u8], now: Instant, scratch: &mut Scratch) {
@@ -402,6 +418,14 @@ impl Line {
             }
         }
         self.flush(now);
+    }
+
+    /// At the end of every step: when to look here again if nothing comes before.
+    fn plan(&self, now: Instant) {
+        self.look.set(match &self.state {
+            State::Talking(leg) if self.out.bytes.is_empty() => leg.look_at(now),
+            State::Waiting | State::Talking(_) | State::Closing { .. } | State::Gone => now,
+        });
     }
 
     fn flush(&mut self, now: Instant) {

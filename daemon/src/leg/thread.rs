@@ -11,7 +11,7 @@ use super::mouth::Scratch;
 use crate::call::Why;
 use bytes::Bytes;
 use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::io::{self, Cursor};
 use std::net::IpAddr;
@@ -30,10 +30,6 @@ use tracing::{error, warn};
 
 /// How often rings and deadlines are looked at. A quarter of a frame: what a plugin delivers waits 2.5 ms on average.
 const TICK_MS: u64 = 5;
-
-/// Ticks between two looks for readers that are gone without a word, as after a panic: 100 ms. Each of these looks costs
-/// a miss of the cache, and the others do without.
-const SWEEP_TICKS: u64 = 20;
 
 /// New streams that may wait for a thread; the acceptor waits beyond it.
 const HANDED_OVER: usize = 256;
@@ -152,6 +148,9 @@ type Reader = WebSocketRead<Chain<Cursor<Bytes>, OwnedReadHalf>>;
 
 struct Served {
     line: Rc<RefCell<Line>>,
+    /// When the ticker looks at it next. It asks this of every line at every tick, so the answer does not lie in the
+    /// line itself, where all but the few that are due would cost several misses of the cache.
+    look: Rc<Cell<Instant>>,
     reader: JoinHandle<()>,
 }
 
@@ -168,7 +167,7 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
             .get_or_create(&[("dir", dir)])
             .clone()
     });
-    let (mut open, mut ticks) = (true, 0_u64);
+    let mut open = true;
     while open || !lines.is_empty() {
         if lines.is_empty() {
             // Nobody to look after: no ticking.
@@ -181,8 +180,7 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
         }
         tokio::select! {
             due = ticker.tick() => {
-                ticks += 1;
-                tick(due, ticks % SWEEP_TICKS == 0, &house, &mut lines, &scratch, &count);
+                tick(due, &house, &mut lines, &scratch, &count);
                 let counted = std::mem::take(&mut scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
                 frames_out.inc_by(counted.frames_out);
@@ -197,7 +195,6 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
 
 fn tick(
     due: tokio::time::Instant,
-    looks_closer: bool,
     house: &House,
     lines: &mut Vec<Served>,
     scratch: &RefCell<Scratch>,
@@ -209,13 +206,16 @@ fn tick(
         .media_lateness
         .observe(now.duration_since(due.into_std()).as_secs_f64());
     lines.retain(|served| {
+        if served.look.get() > now {
+            return true;
+        }
         let mut line = served.line.borrow_mut();
         // A panic in one call is that call's end, not the thread's.
         let whole = catch_unwind(AssertUnwindSafe(|| line.tick(now, &mut scratch.borrow_mut()))).is_ok();
         if !whole {
             error!("a call was ended by a fault of ours; the others go on. Please report the panic above");
         }
-        let keep = whole && !line.is_gone() && !(looks_closer && served.reader.is_finished());
+        let keep = whole && !line.is_gone() && !served.reader.is_finished();
         if !keep {
             served.reader.abort();
             count.fetch_sub(1, Ordering::Relaxed);
@@ -267,15 +267,12 @@ fn serve(
     // The writing half of fastwebsockets is not used: frames are formatted into the line's own outbox.
     let (mut reader, _) = after_handshake_split(read, tokio::io::sink(), Role::Server);
     reader.set_max_message_size(MESSAGE_BYTES);
-    let line = Rc::new(RefCell::new(Line::new(
-        Arc::clone(house),
-        accepted.peer,
-        write,
-        Instant::now(),
-    )));
+    let line = Line::new(Arc::clone(house), accepted.peer, write, Instant::now());
+    let look = line.look();
+    let line = Rc::new(RefCell::new(line));
     let reader =
         tokio::task::spawn_local(read_frames(reader, Rc::clone(&line), Rc::clone(scratch)));
-    Ok(Served { line, reader })
+    Ok(Served { line, look, reader })
 }
 
 async fn read_frames(mut reader: Reader, line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {
