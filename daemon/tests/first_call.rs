@@ -304,3 +304,36 @@ fn pages_of_logs_have_no_gaps_and_strangers_get_none() {
         "the world through a tunnel"
     );
 }
+
+#[test]
+fn the_carriers_own_account_of_a_call_is_kept() {
+    let daemon = Daemon::start("");
+    let sid = "CA00000000000000000000000000000004";
+    daemon.webhook("/twilio/stream/", sid, "+15550100");
+    let line = daemon.parrot();
+    let stream = [
+        ("AccountSid", "AC1"),
+        ("CallSid", sid),
+        ("StreamSid", "MZ1"),
+        ("StreamEvent", "stream-error"),
+        ("StreamError", "<no> answer"),
+    ];
+    phone(line.post("/twilio/stream-status/", &stream)).unwrap();
+    let status = [
+        ("AccountSid", "AC1"),
+        ("CallSid", sid),
+        ("CallStatus", "no-answer"),
+        ("CallDuration", "0"),
+    ];
+    phone(line.post("/twilio/status", &status)).unwrap();
+    let call = until("the call is closed by its callback", || {
+        let call = daemon.json(&format!("/api/calls/{sid}/"));
+        (call["status"] == "no-answer").then_some(call)
+    });
+    assert_eq!(call["ended_reason"], "carrier_reported");
+    until("both callbacks are on record", || {
+        let logs = daemon.json(&format!("/audio/api/logs/?call={sid}"));
+        let text = logs.to_string();
+        (text.contains("status_callback") && text.contains("<no> answer")).then_some(())
+    });
+}
