@@ -134,3 +134,54 @@ impl Tts for Pico {
 }
 
 voice_plugin::export!(tts: Pico);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    async fn said(
+        pico: &Pico,
+        text: &str,
+        language: &str,
+    ) -> core::result::Result<Vec<i16>, PicoError> {
+        let mut speech = pico.speech(text, &Voice::default(), language)?;
+        let mut all = Vec::new();
+        while let Some(samples) = speech.next().await? {
+            all.extend(samples);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn long_text_is_said_whole_piece_after_piece() {
+        let pico = Pico::new(&Config::default()).unwrap();
+        let sentence = "Your appointment is on Monday morning. ";
+        let one = said(&pico, sentence, "en").await.unwrap().len();
+        let twenty = said(&pico, &sentence.repeat(20), "en").await.unwrap().len();
+        // Twenty times the same, but for the silence that is cut before the first only.
+        let more = twenty as f64 / one as f64;
+        assert!((19.5..21.5).contains(&more), "{more} times as long");
+    }
+
+    #[tokio::test]
+    async fn the_language_of_the_agent_chooses_the_voice() {
+        let pico = Pico::new(&Config::default()).unwrap();
+        let english = said(&pico, "Hotel general, 23.", "en").await.unwrap();
+        let spanish = said(&pico, "Hotel general, 23.", "es").await.unwrap();
+        assert!(english != spanish);
+        assert!(said(&pico, "Hotel general, 23.", "ja").await.unwrap() == english);
+    }
+
+    #[tokio::test]
+    async fn nothing_to_say_is_an_error_and_the_next_text_is_said() {
+        let pico = Pico::new(&Config::default()).unwrap();
+        for text in ["", "\u{1f600}", "<>"] {
+            assert!(
+                matches!(said(&pico, text, "en").await, Err(PicoError::Text(_))),
+                "{text:?}"
+            );
+        }
+        assert!(!said(&pico, "Hello.", "en").await.unwrap().is_empty());
+    }
+}

@@ -3,11 +3,13 @@
 //! The files are SVOX's (Apache License 2.0, `voices/NOTICE`) and travel inside the library, so that a voice cannot
 //! be missing. What loads them is in `engine`; what chooses between them is the configuration.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 /// A voice's name: the language and country it was recorded for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 pub enum VoiceName {
     /// American English.
     #[default]
@@ -97,6 +99,21 @@ impl VoiceName {
             VoiceName::FrFr => lingware!("fr-FR", "fr-FR_nk0"),
             VoiceName::ItIt => lingware!("it-IT", "it-IT_cm0"),
         }
+    }
+}
+
+/// By hand, because a flat list of names makes a complaint about another name list them all.
+impl JsonSchema for VoiceName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "VoiceName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": VoiceName::ALL.map(VoiceName::as_str) })
     }
 }
 
