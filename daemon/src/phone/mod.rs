@@ -23,4 +23,4 @@ pub use dial::{Line, PhoneError};
 pub use earpiece::Earpiece;
 pub use handset::{Happening, Report, call};
 pub use script::{Script, Step};
-pub use swarm::{Swarm, SwarmReport, swarm};
+pub use swarm::{Progress, Swarm, SwarmReport, swarm};

@@ -3,17 +3,23 @@
 //!
 //! Nothing here sleeps: waiting is looking again until a deadline, with a short wait on a channel nobody writes to.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use voice_plugin::abi::{kind, role};
+use voice_streamer::media::wav::{self, Wav};
 use voice_streamer::phone::Line;
+use voice_streamer::plugin::{Generation, Library};
 
 /// Longest anything may take here; only a failing test ever waits so long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -38,7 +44,9 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Where the daemon's binary is, and the plugins beside it.
 ///
-/// `cargo test` builds the binary but does not put the plugins beside it, so they are built here, once.
+/// `cargo test` builds the binary, but leaves libraries for other languages in `deps`, if it builds them at all: only
+/// `cargo build` puts them beside the binary. So it is asked to, once for each file of tests; the lock on the target
+/// directory is free by the time tests run, and a second time there is nothing to do.
 pub fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -48,6 +56,7 @@ pub fn binary() -> &'static Path {
         cargo.args([
             "build",
             "--quiet",
+            "--locked",
             "-p",
             "responder-echo",
             "-p",
@@ -121,9 +130,24 @@ impl Daemon {
 
     /// Whatever the configuration in this folder says, on the state that is there.
     pub fn again(folder: &Arc<TempDir>) -> Daemon {
-        let mut child = Command::new(binary())
-            .args(["run", "--config"])
-            .arg(folder.path().join("config.toml"))
+        let mut run = Command::new(binary());
+        run.args(["run", "--config"])
+            .arg(folder.path().join("config.toml"));
+        Daemon::running(run, folder)
+    }
+
+    /// As it is shipped, but on a free port and with its state in this folder.
+    pub fn as_shipped(folder: &Arc<TempDir>) -> Daemon {
+        let mut run = Command::new(binary());
+        run.arg("--config")
+            .arg(shipped_config())
+            .args(["--listen", "127.0.0.1:0", "--state"])
+            .arg(folder.path());
+        Daemon::running(run, folder)
+    }
+
+    fn running(mut run: Command, folder: &Arc<TempDir>) -> Daemon {
+        let mut child = run
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -221,6 +245,18 @@ impl Daemon {
             .unwrap_or(0)
     }
 
+    /// Every sample of a counter with one label, by the label's value; those that are zero are left out.
+    pub fn counts(&self, name: &str) -> BTreeMap<String, u64> {
+        let (_, text) = self.get("/metrics");
+        let head = format!("voice_streamer_{name}_total{{");
+        let samples = text.lines().filter_map(|line| {
+            let (_, value) = line.strip_prefix(&head)?.split_once("=\"")?;
+            let (value, count) = value.split_once("\"} ")?;
+            Some((value.to_owned(), count.parse().ok()?))
+        });
+        samples.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The webhook of a call as the carrier posts it, unsigned: status and body.
     pub fn webhook(&self, path: &str, call_sid: &str, to: &str) -> (u16, String) {
         let body = format!(
@@ -293,7 +329,20 @@ pub struct Raw {
 impl Raw {
     /// After the handshake.
     pub fn open(daemon: &Daemon) -> Raw {
-        let mut stream = TcpStream::connect(daemon.address).unwrap();
+        Raw::over(TcpStream::connect(daemon.address).unwrap())
+    }
+
+    /// After the handshake on a connection whose kernel keeps as little as it can for us: soon full if nobody reads.
+    pub fn narrow(daemon: &Daemon) -> Raw {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        // The kernel raises it to its own least, about 2 KB.
+        socket.set_recv_buffer_size(1).unwrap();
+        socket.connect(&daemon.address.into()).unwrap();
+        Raw::over(socket.into())
+    }
+
+    fn over(mut stream: TcpStream) -> Raw {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         let head = Raw::handshake("");
@@ -333,10 +382,42 @@ impl Raw {
     }
 
     pub fn start(&mut self, call_sid: &str, token: &str) {
-        let sid = self.stream_sid.clone();
-        self.text(&format!(
+        let text = self.start_text(call_sid, token);
+        self.text(&text);
+    }
+
+    pub fn start_text(&self, call_sid: &str, token: &str) -> String {
+        let sid = &self.stream_sid;
+        format!(
             r#"{{"event":"start","sequenceNumber":"1","start":{{"accountSid":"AC1","streamSid":"{sid}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{"token":"{token}"}}}},"streamSid":"{sid}"}}"#
-        ));
+        )
+    }
+
+    /// The caller hangs up, as the carrier says it.
+    pub fn stop(&mut self) {
+        let text = self.stop_text();
+        self.text(&text);
+    }
+
+    pub fn stop_text(&self) -> String {
+        format!(
+            r#"{{"event":"stop","sequenceNumber":"9","stop":{{"accountSid":"AC1","callSid":"CA1"}},"streamSid":"{}"}}"#,
+            self.stream_sid
+        )
+    }
+
+    pub fn mark_text(&self, name: &str) -> String {
+        format!(
+            r#"{{"event":"mark","sequenceNumber":"4","streamSid":"{}","mark":{{"name":"{name}"}}}}"#,
+            self.stream_sid
+        )
+    }
+
+    pub fn dtmf_text(&self, digit: &str) -> String {
+        format!(
+            r#"{{"event":"dtmf","streamSid":"{}","sequenceNumber":"5","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}"#,
+            self.stream_sid
+        )
     }
 
     /// A media message with this payload, base64 or not.
@@ -397,6 +478,24 @@ impl Raw {
         }
     }
 
+    /// Returns when everything sent so far has been looked at and the stream still stands: a ping is answered in order.
+    #[track_caller]
+    pub fn settles(&mut self) {
+        self.frame(0x89, b"settled?");
+        loop {
+            let (opcode, bytes) = self.next().expect("the stream ended before the pong came");
+            assert_ne!(opcode, 8, "closed: {}", String::from_utf8_lossy(&bytes));
+            if opcode == 0xA && bytes == b"settled?" {
+                return;
+            }
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).ok();
+    }
+
     /// Reads to the end; the close code, if one was said.
     pub fn close_code(&mut self) -> Option<u16> {
         let mut code = None;
@@ -407,6 +506,51 @@ impl Raw {
             }
         }
         code
+    }
+}
+
+/// A call that nothing may happen to: echoes frame after frame on a thread of its own, each compared.
+pub struct Bystander {
+    enough: Arc<AtomicBool>,
+    talking: JoinHandle<u32>,
+}
+
+impl Bystander {
+    pub fn call(daemon: &Daemon) -> Bystander {
+        let mut raw = Raw::call(daemon, "CAbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+        raw.echoes(0, &frame_payload(0));
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&enough);
+        let talking = std::thread::spawn(move || {
+            for number in 1.. {
+                if told.load(Ordering::Relaxed) {
+                    return number;
+                }
+                let payload = frame_payload(number);
+                raw.media(number, &payload);
+                // One frame is under way at a time, so the next sound must be that one, whole and alone.
+                let (_, sound) = std::iter::from_fn(|| raw.next())
+                    .find(|(opcode, _)| *opcode == 1 || *opcode == 8)
+                    .expect("the bystander's stream ended");
+                let sound = String::from_utf8(sound).unwrap();
+                let whole = format!("\"payload\":\"{payload}\"");
+                assert!(
+                    sound.contains(&whole),
+                    "frame {number} came back as {sound}"
+                );
+            }
+            unreachable!("four thousand million frames are two years")
+        });
+        Bystander { enough, talking }
+    }
+
+    /// Ends it; every frame came back, and there were some.
+    #[track_caller]
+    pub fn was_untouched(self) {
+        self.enough.store(true, Ordering::Relaxed);
+        let frames = self.talking.join().expect("the bystander's call suffered");
+        println!("the bystander's {frames} frames came back");
+        assert!(frames > 1);
     }
 }
 
@@ -450,6 +594,109 @@ pub fn phone<T>(call: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(call)
+}
+
+/// The configuration in the repository.
+pub fn shipped_config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml")
+}
+
+/// The recording of a caller: a human being, if Debian's prompts are installed, else the clip in the repository.
+pub fn speech_file() -> PathBuf {
+    let human = Path::new("/usr/share/asterisk/sounds/en_US_f_Allison/conf-getpin.wav");
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech/good_morning.wav");
+    let path = if human.exists() { human.into() } else { clip };
+    println!("the caller is {}", path.display());
+    path
+}
+
+/// The same as the line carries it.
+pub fn speech() -> Arc<[u8]> {
+    wav::to_line(&wav::read(&read(&speech_file()).unwrap()).unwrap()).into()
+}
+
+/// What the built-in English voice makes of a text, as the line carries it; asked here and not through a daemon.
+pub fn spoken(text: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let library = binary().with_file_name("libtts_pico.so");
+    let library = Library::load("pico", &library, folder.path(), None).unwrap();
+    let generation = Generation::open(library, "pico", "{}").unwrap();
+    let info = r#"{"call":{"sid":"","from":"","to":""},"format":{"encoding":"s16le","rate":16000},
+        "language":"en-US","settings":{"voice":"en-US"}}"#;
+    let mut voice = generation.start(role::TTS, info).unwrap();
+    voice.send(kind::SPEAK, 0, 1, 0, text.as_bytes()).unwrap();
+    let mut samples = Vec::new();
+    until("the voice has said it", || {
+        while let Some(record) = voice.next() {
+            match record.kind {
+                kind::AUDIO => samples.extend(
+                    record
+                        .data
+                        .chunks_exact(2)
+                        .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
+                ),
+                kind::FAILED => panic!("{}", String::from_utf8_lossy(record.data)),
+                _ => {}
+            }
+            let done = record.kind == kind::DONE;
+            voice.take();
+            if done {
+                return Some(());
+            }
+        }
+        None
+    });
+    wav::to_line(&Wav {
+        rate: 16_000,
+        samples,
+    })
+}
+
+/// Chance from a seed: xorshift64. `VS_SEED` sets another one; which it was is printed.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        let asked = std::env::var("VS_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let seed = asked.unwrap_or(seed);
+        println!("VS_SEED={seed}");
+        Dice(seed | 1)
+    }
+
+    /// A number below this one.
+    pub fn roll(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below as u64) as usize
+    }
+
+    /// One to three small damages: a byte replaced, put in or taken out, the end cut off, a piece repeated elsewhere.
+    pub fn damage(&mut self, text: &str) -> Vec<u8> {
+        const MEANINGFUL: &[u8] = b"\"\\{}[]:,0179/+= \n\xffnu";
+        let mut text = text.as_bytes().to_vec();
+        for _ in 0..=self.roll(3) {
+            let at = self.roll(text.len() + 1);
+            let byte = match self.roll(2) {
+                0 => MEANINGFUL[self.roll(MEANINGFUL.len())],
+                _ => b' ' + self.roll(95) as u8,
+            };
+            match self.roll(5) {
+                0 if at < text.len() => text[at] = byte,
+                1 if at < text.len() => drop(text.remove(at)),
+                2 if at > 0 => text.truncate(at),
+                3 => {
+                    let piece = text[self.roll(at + 1)..at].to_vec();
+                    let to = self.roll(text.len() + 1);
+                    text.splice(to..to, piece);
+                }
+                _ => text.insert(at, byte),
+            }
+        }
+        text
+    }
 }
 
 /// A file that cannot be read is told by name.
