@@ -54,7 +54,7 @@ pub(crate) struct Server {
 }
 
 /// Memory of a process in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     /// Resident; a page that is mapped twice counts twice, as those of the plugins' rings are.
     pub(crate) rss: u64,
