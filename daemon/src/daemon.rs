@@ -6,11 +6,15 @@
 use crate::call::{self, Why};
 use crate::config::{self, Config, Problems};
 use crate::http::{self, Desk, DeskKeys, Doors};
-use crate::leg::{self, Admission, Agent, Bounds, House, MediaThreads, Patience, Phrases};
+use crate::leg::{
+    self, Admission, Agent, Bounds, CurrentRoster, House, MediaThreads, Patience, Phrases, Roster,
+    Voice,
+};
 use crate::media::detect::Kind;
 use crate::metrics::Metrics;
-use crate::plugin::{Generation, Library, Shelf};
+use crate::plugin::{Generation, Library};
 use crate::store::{CallChange, NewEvent, OpenError, Store};
+use arc_swap::ArcSwap;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
@@ -90,10 +94,9 @@ impl Daemon {
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(config: Config, overrides: Overrides) -> Result<Daemon, StartError> {
         let state = overrides.state.unwrap_or_else(|| config.store.path.clone());
-        let shelf = Arc::new(Shelf::new());
-        let failed = load_plugins(&config, &state, &shelf).map_err(StartError::Config)?;
-        need_default_agent(&config, &failed)?;
-        for (name, why) in &failed {
+        let opened = open_plugins(&config, &state).map_err(StartError::Config)?;
+        need_default_agent(&config, &opened.failed)?;
+        for (name, why) in &opened.failed {
             error!(plugin = %name, "left out: {why}");
         }
 
@@ -117,19 +120,17 @@ impl Daemon {
         };
         let house = Arc::new(House {
             admission: Admission::new(bounds),
-            shelf,
+            roster: CurrentRoster::new(roster(&config, opened.plugins)),
             store,
             metrics,
             phrases: Phrases::new(),
             patience,
         });
-        let no_agent = || StartError::Plugin("it is not configured; add [agents.default]".into());
-        let keys = desk_keys(&config).ok_or_else(no_agent)?;
         let media = MediaThreads::start(media_threads(config.media.threads), &house)?;
         let desk = Arc::new(Desk {
             house,
             media,
-            keys,
+            keys: ArcSwap::from_pointee(desk_keys(&config)),
             draining: AtomicBool::new(false),
         });
         say_how_safe(&config, address);
@@ -253,22 +254,25 @@ async fn sweep(desk: Arc<Desk>) {
     }
 }
 
-/// Opens every plugin of the configuration onto the shelf. Returns those that could not be, each with a sentence.
+/// The plugins of a configuration.
+struct Opened {
+    plugins: BTreeMap<String, Arc<Generation>>,
+    /// Those that could not be opened, each with a sentence.
+    failed: BTreeMap<String, String>,
+}
+
+/// Opens every plugin of the configuration.
 ///
 /// # Errors
 /// Keys that a plugin's own schema refuses: a mistake in the file, with its place.
-fn load_plugins(
-    config: &Config,
-    state: &Path,
-    shelf: &Shelf,
-) -> Result<BTreeMap<String, String>, Problems> {
+fn open_plugins(config: &Config, state: &Path) -> Result<Opened, Problems> {
     let exe = std::env::current_exe().ok();
     let beside = exe
         .as_deref()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."));
     let keep = state.join("plugins");
-    let mut failed = BTreeMap::new();
+    let (mut plugins, mut failed) = (BTreeMap::new(), BTreeMap::new());
     for (name, plugin) in &config.plugins {
         let loaded = config
             .find_library(&plugin.library, beside)
@@ -293,13 +297,11 @@ fn load_plugins(
             }
         }
         match Generation::open(library, name, &plugin.keys.to_string()) {
-            Ok(generation) => shelf.put(name, generation),
-            Err(error) => {
-                failed.insert(name.clone(), error.to_string());
-            }
+            Ok(generation) => drop(plugins.insert(name.clone(), generation)),
+            Err(error) => drop(failed.insert(name.clone(), error.to_string())),
         }
     }
-    Ok(failed)
+    Ok(Opened { plugins, failed })
 }
 
 /// Opens every plugin the configuration names, as `check` does; a line for each.
@@ -307,19 +309,13 @@ fn load_plugins(
 /// # Errors
 /// As [`Daemon::start`] would refuse.
 pub fn check_plugins(config: &Config, state: &Path) -> Result<Vec<String>, StartError> {
-    let shelf = Shelf::new();
-    let failed = load_plugins(config, state, &shelf).map_err(StartError::Config)?;
+    let Opened { plugins, failed } = open_plugins(config, state).map_err(StartError::Config)?;
     if let Some((name, why)) = failed.iter().next() {
         return Err(StartError::Plugin(format!("[plugins.{name}]: {why}")));
     }
-    let lines = config.plugins.keys().filter_map(|name| {
-        let generation = shelf.get(name)?;
+    let lines = plugins.iter().map(|(name, generation)| {
         let library = generation.library();
-        Some(format!(
-            "plugin {name}: {} {}",
-            library.name(),
-            library.version()
-        ))
+        format!("plugin {name}: {} {}", library.name(), library.version())
     });
     Ok(lines.collect())
 }
@@ -351,19 +347,13 @@ fn media_threads(configured: usize) -> usize {
     }
 }
 
-fn desk_keys(config: &Config) -> Option<DeskKeys> {
-    let agents: BTreeMap<&String, Arc<Agent>> = config
-        .agents
-        .iter()
-        .filter_map(|(name, keys)| Some((name, Arc::new(agent(config, name, keys)?))))
-        .collect();
+fn desk_keys(config: &Config) -> DeskKeys {
     let token = config
         .twilio
         .auth_token
         .as_ref()
         .filter(|_| config.twilio.validate_signature);
-    let default_agent = Arc::clone(agents.get(&config.default_agent)?);
-    Some(DeskKeys {
+    DeskKeys {
         public_url: config.http.public_url.clone(),
         auth_token: token.map(|token| token.expose().to_owned()),
         trusted_proxies: config.http.trusted_proxies.clone(),
@@ -371,23 +361,41 @@ fn desk_keys(config: &Config) -> Option<DeskKeys> {
         busy_text: config.twilio.busy_text.clone(),
         fallback_language: config.twilio.fallback_language.clone(),
         streams: config.limits.calls * LINES_PER_CALL,
-        numbers: config
-            .numbers
-            .iter()
-            .filter_map(|(number, keys)| {
-                Some((number.clone(), Arc::clone(agents.get(&keys.agent)?)))
-            })
-            .collect(),
-        default_agent,
-    })
+    }
 }
 
-/// What a leg needs of one agent. `None` only if the configuration names a voice it does not have, which it refuses.
-fn agent(config: &Config, name: &str, keys: &config::Agent) -> Option<Agent> {
-    let voice = config.voices.get(&keys.voice)?;
+/// Everybody the configuration names, with the plugins opened for it.
+fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>) -> Roster {
+    let voice = |(name, keys): (&String, &config::Voice)| {
+        let voice = Voice {
+            name: name.clone(),
+            plugin: keys.plugin.clone(),
+            settings: keys.keys.clone(),
+            language: keys.language.clone(),
+            fallback: keys.fallback.clone(),
+        };
+        (name.clone(), Arc::new(voice))
+    };
+    let agents = config.agents.iter();
+    let numbers = config.numbers.iter();
+    Roster {
+        plugins,
+        voices: config.voices.iter().map(voice).collect(),
+        agents: agents
+            .map(|(name, keys)| (name.clone(), Arc::new(agent(config, name, keys))))
+            .collect(),
+        numbers: numbers
+            .map(|(number, keys)| (number.clone(), keys.agent.clone()))
+            .collect(),
+        default_agent: config.default_agent.clone(),
+    }
+}
+
+/// What a leg needs of one agent.
+fn agent(config: &Config, name: &str, keys: &config::Agent) -> Agent {
     let said = |text: &String| Some(text.clone()).filter(|text| !text.trim().is_empty());
     let turn = &keys.turn;
-    Some(Agent {
+    Agent {
         name: name.to_owned(),
         settings: call::Settings {
             greeting: keys.greeting.as_ref().and_then(said),
@@ -417,16 +425,9 @@ fn agent(config: &Config, name: &str, keys: &config::Agent) -> Option<Agent> {
             config::Detector::Off => Kind::Off,
         },
         responder: keys.responder.clone(),
-        voice: leg::Voice {
-            name: keys.voice.clone(),
-            plugin: voice.plugin.clone(),
-            settings: voice.keys.clone(),
-        },
-        language: voice
-            .language
-            .clone()
-            .unwrap_or_else(|| keys.language.clone()),
-    })
+        voice: keys.voice.clone(),
+        language: keys.language.clone(),
+    }
 }
 
 /// What an operator must know about who can reach the daemon.

@@ -1,10 +1,10 @@
 //! What the routes work with: the house, the media threads, and the keys of the configuration they need.
 
 use crate::config::Network;
-use crate::leg::{Agent, House, MediaThreads};
+use crate::leg::{House, MediaThreads};
+use arc_swap::ArcSwap;
 use hyper::Request;
 use hyper::header::HOST;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,44 +26,21 @@ pub struct DeskKeys {
     pub fallback_language: String,
     /// Media streams open at once, those not yet started included.
     pub streams: usize,
-    /// Who answers which number; `default` answers the others.
-    pub numbers: BTreeMap<String, Arc<Agent>>,
-    pub default_agent: Arc<Agent>,
 }
 
 /// Everything a route may touch.
 pub struct Desk {
     pub house: Arc<House>,
     pub media: MediaThreads,
-    pub keys: DeskKeys,
+    /// Replaced as a whole when a configuration is applied.
+    pub keys: ArcSwap<DeskKeys>,
     pub draining: AtomicBool,
 }
 
 impl Desk {
-    /// Who answers calls to this number.
-    pub(super) fn agent(&self, number: &str) -> &Arc<Agent> {
-        self.keys
-            .numbers
-            .get(number)
-            .unwrap_or(&self.keys.default_agent)
-    }
-
-    /// Plugins that agents name and the shelf does not hold.
-    pub(super) fn missing_plugins(&self) -> Vec<String> {
-        let agents = self.keys.numbers.values().chain([&self.keys.default_agent]);
-        let mut missing: Vec<String> = agents
-            .flat_map(|agent| [&agent.responder, &agent.voice.plugin])
-            .filter(|name| {
-                self.house
-                    .shelf
-                    .get(name)
-                    .is_none_or(|generation| generation.is_hung())
-            })
-            .cloned()
-            .collect();
-        missing.sort();
-        missing.dedup();
-        missing
+    /// What the configuration says now.
+    pub(super) fn keys(&self) -> Arc<DeskKeys> {
+        self.keys.load_full()
     }
 
     /// The address a request came from, through the proxies we trust.
@@ -77,7 +54,7 @@ impl Desk {
             value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
         };
         if self
-            .keys
+            .keys()
             .trusted_proxies
             .iter()
             .any(|network| network.contains(peer.ip()))
@@ -105,7 +82,7 @@ impl Desk {
     /// The websocket address for the carrier. Without a public URL the one the request came by, in clear: then we
     /// listen on loopback only, for the simulated phone.
     pub(super) fn stream_url(&self, host: &str) -> String {
-        match &self.keys.public_url {
+        match &self.keys().public_url {
             Some(url) => format!("{}/ws/audio/stream/", websocket_url(url)),
             None => format!("ws://{host}/ws/audio/stream/"),
         }

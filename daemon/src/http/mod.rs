@@ -21,7 +21,8 @@ pub use desk::{Desk, DeskKeys};
 
 use answer::{Answer, problem};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
@@ -311,7 +312,8 @@ impl Drop for Guest {
     }
 }
 
-type Body = Full<Bytes>;
+/// A whole body, or one that goes on.
+type Body = BoxBody<Bytes, Infallible>;
 
 #[cfg(test)]
 mod tests {

@@ -23,9 +23,10 @@ pub(super) fn ready(desk: &Desk) -> Answer {
     if !store.ok {
         reasons.push(format!("the store does not write: {}", store.last_error));
     }
-    let missing = desk.missing_plugins();
+    let roster = desk.house.roster.now();
     reasons.extend(
-        missing
+        roster
+            .missing_plugins()
             .into_iter()
             .map(|name| format!("the plugin \"{name}\" is not loaded")),
     );
@@ -61,7 +62,7 @@ pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>
         .set(i64::try_from(store.commits).unwrap_or(i64::MAX));
     metrics
         .plugin_builds
-        .set(i64::try_from(desk.house.shelf.resident_builds()).unwrap_or(i64::MAX));
+        .set(i64::try_from(desk.house.roster.now().resident_builds()).unwrap_or(i64::MAX));
     metrics
         .draining
         .set(i64::from(desk.draining.load(Ordering::Relaxed)));

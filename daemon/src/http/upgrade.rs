@@ -3,12 +3,10 @@
 //! The carrier signs this request too, over the `wss://` address of the TwiML. fastwebsockets' own upgrade would keep
 //! hyper's dynamic dispatch and a mutex around every read and write; we take the TcpStream out instead.
 
-use super::answer::{Answer, problem};
+use super::answer::{Answer, empty, problem};
 use super::desk::{Desk, websocket_url};
 use crate::carrier::twilio::signature;
 use crate::leg::Accepted;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use hyper::header::{
@@ -33,6 +31,7 @@ const SUBPROTOCOL: &str = "audio.twilio.com";
 /// `GET /ws/audio/stream/`.
 pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<Incoming>) -> Answer {
     let headers = request.headers();
+    let keys = desk.keys();
     let Some(key) = handshake_key(headers) else {
         let mut answer = problem(
             StatusCode::UPGRADE_REQUIRED,
@@ -43,7 +42,7 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
             .insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
-    if !origin_is_ours(headers, desk.keys.public_url.as_deref()) {
+    if !origin_is_ours(headers, keys.public_url.as_deref()) {
         return refuse(
             desk,
             peer,
@@ -51,7 +50,7 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
             "media streams are not opened from other sites' pages",
         );
     }
-    if let (Some(token), Some(public_url)) = (&desk.keys.auth_token, &desk.keys.public_url) {
+    if let (Some(token), Some(public_url)) = (&keys.auth_token, &keys.public_url) {
         let path = request
             .uri()
             .path_and_query()
@@ -62,7 +61,7 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
             return refuse(desk, peer, refused.as_str(), &refused.to_string());
         }
     }
-    if desk.media.lines() >= desk.keys.streams {
+    if desk.media.lines() >= keys.streams {
         desk.house
             .metrics
             .calls_shed
@@ -149,7 +148,7 @@ fn switching(key: &str, offered: &HeaderMap) -> Answer {
     hash.update(key.as_bytes());
     hash.update(WEBSOCKET_GUID);
     let accept = base64_simd::STANDARD.encode_to_string(hash.finalize());
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(empty());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

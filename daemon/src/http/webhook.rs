@@ -12,7 +12,7 @@ use crate::carrier::twilio::twiml as document;
 use crate::carrier::twilio::webhook::{
     BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest,
 };
-use crate::leg::{Admit, NewGuest, unix_ms};
+use crate::leg::{Admit, Agent, NewGuest, unix_ms};
 use crate::store::{CallChange, NewCall, NewEvent};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
@@ -43,35 +43,34 @@ pub(super) async fn voice(
         Ok(asked) => asked,
         Err(answer) => return *answer,
     };
-    let agent = Arc::clone(desk.agent(&call.to));
-    let missing = desk.missing_plugins();
-    if missing.iter().any(|name| *name == agent.responder) {
-        warn!(call = %call.call_sid, agent = %agent.name, "a call was turned away: its responder is not loaded");
+    let (keys, roster) = (desk.keys(), desk.house.roster.now());
+    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
+    let Some(agent) = roster.agent_for(&call.to).filter(whole) else {
+        warn!(call = %call.call_sid, to = %call.to, "a call was turned away: the responder of its agent is not loaded");
         desk.house
             .metrics
             .calls_shed
             .get_or_create(&[("reason", "no_responder")])
             .inc();
         return twiml(document::say_and_hang_up(
-            &desk.keys.fallback_text,
-            &desk.keys.fallback_language,
+            &keys.fallback_text,
+            &keys.fallback_language,
         ));
-    }
+    };
     let url = desk.stream_url(&verified.host);
     let fallback = document::Fallback::Say {
-        text: &desk.keys.fallback_text,
-        language: &desk.keys.fallback_language,
+        text: &keys.fallback_text,
+        language: &keys.fallback_language,
     };
     let mut made = Ok(());
     let new = NewGuest {
         call_sid: call.call_sid.clone(),
         from: call.from.clone(),
         to: call.to.clone(),
-        agent: Arc::clone(&agent),
+        agent: Arc::clone(agent),
         ip: verified.ip,
     };
-    let status_url = desk
-        .keys
+    let status_url = keys
         .public_url
         .as_ref()
         .map(|url| format!("{url}/twilio/stream-status/"));
@@ -112,8 +111,8 @@ pub(super) async fn voice(
                 .get_or_create(&[("reason", reason)])
                 .inc();
             twiml(document::say_and_hang_up(
-                &desk.keys.busy_text,
-                &desk.keys.fallback_language,
+                &keys.busy_text,
+                &keys.fallback_language,
             ))
         }
     }
@@ -264,7 +263,8 @@ async fn verified(
             &error.to_string(),
         )
     })?;
-    if let (Some(token), Some(public_url)) = (&desk.keys.auth_token, &desk.keys.public_url) {
+    let keys = desk.keys();
+    if let (Some(token), Some(public_url)) = (&keys.auth_token, &keys.public_url) {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let url = format!("{public_url}{path}");
         let signed = signature::Request {

@@ -297,11 +297,7 @@ mod tests {
             settings: call::Settings::default(),
             detector: Kind::Off,
             responder: "echo".into(),
-            voice: crate::leg::Voice {
-                name: "v".into(),
-                plugin: "p".into(),
-                settings: serde_json::Value::Null,
-            },
+            voice: "v".into(),
             language: "en".into(),
         })
     }

@@ -66,7 +66,7 @@ impl Leg {
             call: Call::new(agent.settings.clone()),
             detector: Detector::new(agent.detector),
             responder: Responder::new(agent.responder.clone(), agent.language.clone()),
-            mouth: Mouth::new(agent.voice.clone(), agent.language.clone()),
+            mouth: Mouth::new(),
             turn: 0,
             heard: 0,
             deadline: None,

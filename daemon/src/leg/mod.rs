@@ -11,6 +11,8 @@
 //!                                ├── mouth      the voice, phrases already made, samples that stand ready
 //!                                ├── responder  who answers
 //!                                └── story      what happened, into store, log and metrics
+//!
+//!  roster  who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
 //! ```
 //!
 //! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
@@ -24,18 +26,19 @@ mod line;
 mod mouth;
 mod phrases;
 mod responder;
+mod roster;
 mod story;
 mod thread;
 
 pub use admission::{Admission, Admit, Bounds, Guest, NewGuest, Refusal};
 pub use phrases::Phrases;
+pub use roster::{CurrentRoster, Roster};
 pub(crate) use story::unix_ms;
 pub use thread::{Accepted, MediaThreads};
 
 use crate::call;
 use crate::media::detect::Kind;
 use crate::metrics::Metrics;
-use crate::plugin::Shelf;
 use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +52,10 @@ pub struct Agent {
     pub settings: call::Settings,
     /// Which detector feeds the ear.
     pub detector: Kind,
-    /// The responder's name on the shelf.
+    /// The responder's name in `[plugins.NAME]`.
     pub responder: String,
-    /// The voice it speaks with.
-    pub voice: Voice,
+    /// The voice it speaks with, by its name in `[voices.NAME]`; see [`Roster::voice_of`].
+    pub voice: String,
     /// Language tag, `en`, `es-ES` …
     pub language: String,
 }
@@ -62,17 +65,21 @@ pub struct Agent {
 pub struct Voice {
     /// Its name in the configuration.
     pub name: String,
-    /// The plugin's name on the shelf.
+    /// The plugin's name in `[plugins.NAME]`.
     pub plugin: String,
     /// The plugin's own keys, as a JSON object.
     pub settings: serde_json::Value,
+    /// What it speaks, if not the agent's language.
+    pub language: Option<String>,
+    /// The voice that takes over when this one fails.
+    pub fallback: Option<String>,
 }
 
 /// What every leg of the daemon works with.
 #[derive(Debug)]
 pub struct House {
     pub admission: Admission,
-    pub shelf: Arc<Shelf>,
+    pub roster: CurrentRoster,
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub phrases: Phrases,

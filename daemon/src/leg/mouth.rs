@@ -39,8 +39,6 @@ pub(super) struct Scratch {
 }
 
 pub(super) struct Mouth {
-    voice: Voice,
-    language: String,
     stream: Option<Open>,
     saying: Option<Saying>,
     ready: Ready,
@@ -49,6 +47,8 @@ pub(super) struct Mouth {
 /// The voice's stream, and what must happen to its sound before the line takes it.
 struct Open {
     stream: Stream,
+    /// As it was when the stream was started.
+    voice: Arc<Voice>,
     /// `None`: µ-law as it is. Rate 8000 in linear samples needs no filter, only companding.
     convert: Option<Option<Resampler>>,
 }
@@ -77,10 +77,8 @@ struct Ready {
 }
 
 impl Mouth {
-    pub(super) fn new(voice: Voice, language: String) -> Mouth {
+    pub(super) fn new() -> Mouth {
         Mouth {
-            voice,
-            language,
             stream: None,
             saying: None,
             ready: Ready::default(),
@@ -96,22 +94,30 @@ impl Mouth {
         text: &str,
         fixed: bool,
     ) {
-        let Some(generation) = house.shelf.get(&self.voice.plugin) else {
+        let roster = house.roster.now();
+        let Some(voice) = roster.voice_of(&guest.agent) else {
+            return self.fail(
+                utterance,
+                format!("the voice \"{}\" is gone", guest.agent.voice),
+            );
+        };
+        let Some(generation) = roster.plugins.get(&voice.plugin) else {
             return self.fail(
                 utterance,
                 format!(
                     "the plugin \"{}\" of the voice \"{}\" is not loaded",
-                    self.voice.plugin, self.voice.name
+                    voice.plugin, voice.name
                 ),
             );
         };
+        let language = voice.language.as_ref().unwrap_or(&guest.agent.language);
         let mut keep = None;
         if fixed {
             let key = PhraseKey {
                 text: text.to_owned(),
                 generation: generation.number(),
-                settings: self.voice.settings.to_string(),
-                language: self.language.clone(),
+                settings: voice.settings.to_string(),
+                language: language.clone(),
             };
             if let Some(sound) = house.phrases.get(&key) {
                 let source = Source::Phrase { sound, at: 0 };
@@ -125,15 +131,18 @@ impl Mouth {
             keep = Some((key, Vec::new()));
         }
         // A voice that was swapped meanwhile speaks from this utterance on.
-        let stale = |open: &Open| open.stream.generation().number() != generation.number();
+        let stale = |open: &Open| {
+            open.stream.generation().number() != generation.number()
+                || !Arc::ptr_eq(&open.voice, voice)
+        };
         if self.stream.as_ref().is_none_or(stale) {
             self.stream = None;
             let format = line_format(&generation.library().describe().tts_produces);
             let info = json!({
                 "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
                 "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
-                "language": self.language,
-                "settings": self.voice.settings,
+                "language": language,
+                "settings": voice.settings,
             });
             let convert = match (format.encoding, format.rate) {
                 (Encoding::Mulaw, _) => None,
@@ -144,7 +153,13 @@ impl Mouth {
                 },
             };
             match generation.start(role::TTS, &info.to_string()) {
-                Ok(stream) => self.stream = Some(Open { stream, convert }),
+                Ok(stream) => {
+                    self.stream = Some(Open {
+                        stream,
+                        voice: Arc::clone(voice),
+                        convert,
+                    });
+                }
                 Err(error) => return self.fail(utterance, error.to_string()),
             }
         }

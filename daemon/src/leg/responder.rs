@@ -38,8 +38,11 @@ impl Responder {
             return Ok(());
         }
         let generation = house
-            .shelf
+            .roster
+            .now()
+            .plugins
             .get(&self.name)
+            .cloned()
             .ok_or_else(|| format!("the responder \"{}\" is not loaded", self.name))?;
         let info = json!({
             "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},

@@ -1,6 +1,6 @@
 //! One opened instance of a plugin: a build and one configuration. Opened and closed on threads of their own, because
 //! both may block; between the two, media threads start streams from it. Whoever holds an `Arc` of it keeps it open, so a
-//! call that began with it ends with it, whatever the shelf holds by then.
+//! call that began with it ends with it, whatever stands under its name by then.
 
 use super::deadline::{self, NoResult};
 use super::error::{OpenError, StartError};

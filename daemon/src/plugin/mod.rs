@@ -1,10 +1,10 @@
 //! Plugins, seen from the host: a library is loaded once per content ([`Library`]), opened with a configuration
-//! ([`Generation`]), put on the [`Shelf`] under its name, and started once per call and role ([`Stream`]). The contract
+//! ([`Generation`]), and started once per call and role ([`Stream`]). The contract
 //! both sides keep is the crate `voice-plugin`; here is what the host does about plugins that do not keep it.
 //!
 //! ```text
-//!  path ─ keep ─ elf ──► private copy ─► Library ─ open ─► Generation ─ put ─► Shelf
-//!         read once      NAME-HASH.so    never unloaded    own thread, 10 s     │ get, per call
+//!  path ─ keep ─ elf ──► private copy ─► Library ─ open ─► Generation
+//!         read once      NAME-HASH.so    never unloaded    own thread, 10 s     │ start, per call
 //!                                                                              ▼
 //!  media thread      events ── send() ──►  plugin  ── reserve/commit ──► ring ── next()/take() ──► media thread
 //!                                └ watch: who is inside, since when          └ records carry their turn
@@ -24,7 +24,6 @@ mod library;
 mod memory;
 mod out;
 mod ring;
-mod shelf;
 mod stream;
 mod watch;
 
@@ -37,5 +36,4 @@ pub use describe::{Describe, Encoding, Format};
 pub use error::{Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
 pub use generation::{CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
 pub use library::{LOAD_DEADLINE, Library, resident_builds};
-pub use shelf::Shelf;
 pub use stream::{Record, Stream};

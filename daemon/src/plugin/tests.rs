@@ -4,6 +4,7 @@
 
 use super::fixtures::Bench;
 use super::*;
+use arc_swap::ArcSwap;
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
@@ -411,65 +412,37 @@ fn an_out_released_twice_or_late_harms_nobody() {
 #[test]
 fn a_rebuilt_plugin_serves_new_calls_while_old_ones_keep_theirs() {
     let bench = Bench::new();
-    let shelf = Shelf::new();
-    let put = |version: &str| {
+    let open = |version: &str| {
         // The same path every time, as a developer would have it.
         let path = bench.build("echo", &[&format!("VERSION=\"{version}\"")], "voice");
-        shelf.put(
-            "voice",
-            Generation::open(bench.load(&path).unwrap(), "voice", "{}").unwrap(),
-        );
+        Generation::open(bench.load(&path).unwrap(), "voice", "{}").unwrap()
     };
-    put("swap-1");
-    let mut old = shelf.get("voice").unwrap().start(role::TTS, "old").unwrap();
-    put("swap-2");
-    let mut new = shelf.get("voice").unwrap().start(role::TTS, "new").unwrap();
+    let mut old = open("swap-1").start(role::TTS, "old").unwrap();
+    let mut new = open("swap-2").start(role::TTS, "new").unwrap();
     for (stream, expected) in [(&mut old, "swap-1 old at 0"), (&mut new, "swap-2 new at 0")] {
         stream.send(kind::TEXT, 0, 1, 0, b"").unwrap();
         assert_eq!(said(stream), line(expected));
     }
     assert!(old.generation().number() < new.generation().number());
     assert_eq!(new.generation().library().version(), "swap-2");
-    assert!(shelf.resident_builds() >= 2);
-}
-
-#[test]
-fn the_shelf_holds_what_was_put_there_last_and_forgets_what_is_not_kept() {
-    let bench = Bench::new();
-    let shelf = Shelf::new();
-    assert!(shelf.get("b").is_none());
-    for name in ["b", "a", "b"] {
-        shelf.put(name, bench.open("{}"));
-    }
-    assert_eq!(shelf.names(), ["a", "b"]);
-    let last = shelf.get("b").unwrap().number();
-    assert!(last > shelf.get("a").unwrap().number());
-    shelf.retain(|name| name == "b");
-    assert_eq!(shelf.names(), ["b"]);
-    assert_eq!(shelf.get("b").unwrap().number(), last);
+    assert!(resident_builds() >= 2);
 }
 
 /// Readers on several threads while a writer swaps: a call always finds a plugin that answers.
 #[test]
 fn swapping_under_load_never_leaves_a_call_without_a_plugin() {
     let bench = Bench::new();
-    let shelf = Arc::new(Shelf::new());
     let library = bench.echo();
-    let put = || {
-        shelf.put(
-            "voice",
-            Generation::open(Arc::clone(&library), "voice", "{}").unwrap(),
-        )
-    };
-    put();
+    let open = || Generation::open(Arc::clone(&library), "voice", "{}").unwrap();
+    let current = Arc::new(ArcSwap::new(open()));
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let callers: Vec<_> = (0..2)
         .map(|_| {
-            let (shelf, done) = (Arc::clone(&shelf), Arc::clone(&done));
+            let (current, done) = (Arc::clone(&current), Arc::clone(&done));
             std::thread::spawn(move || {
                 let mut calls = 0;
                 while !done.load(Ordering::Relaxed) || calls == 0 {
-                    let mut stream = shelf.get("voice").unwrap().start(role::TTS, "x").unwrap();
+                    let mut stream = current.load_full().start(role::TTS, "x").unwrap();
                     stream.send(kind::TEXT, 0, 1, 0, b"").unwrap();
                     assert_eq!(said(&mut stream), line("1.0.0 x at 0"));
                     calls += 1;
@@ -478,7 +451,7 @@ fn swapping_under_load_never_leaves_a_call_without_a_plugin() {
         })
         .collect();
     for _ in 0..50 {
-        put();
+        current.store(open());
     }
     done.store(true, Ordering::Relaxed);
     for caller in callers {
