@@ -1,0 +1,4 @@
+//! Loopback stand-ins for outside services: each checks every request against the service's own published
+//! specification, answers from it, and misbehaves on demand. Tests only; nothing here is part of the daemon.
+//!
+//! That a stand-in is true is shown by the service's official client, which CI runs against it.
