@@ -2,3 +2,5 @@
 //! specification, answers from it, and misbehaves on demand. Tests only; nothing here is part of the daemon.
 //!
 //! That a stand-in is true is shown by the service's official client, which CI runs against it.
+
+pub mod openapi;
