@@ -3,6 +3,7 @@
 //! `audio_length` is in true seconds, times are UTC in RFC 3339. A cursor is the id of the last row of a page: rows
 //! that come meanwhile neither repeat nor hide others.
 
+use super::access::{Wish, admit};
 use super::answer::{Answer, json, problem};
 use super::desk::Desk;
 use crate::carrier::twilio::form::{self, Params};
@@ -160,10 +161,7 @@ fn asked(
     request: &Request<Incoming>,
     known: &[&str],
 ) -> Result<Asked, Box<Answer>> {
-    if !desk.is_local(peer, request) {
-        let detail = "the API answers on this machine only (http://localhost)";
-        return Err(Box::new(problem(StatusCode::FORBIDDEN, detail)));
-    }
+    admit(desk, peer, request, Wish::Look)?;
     let query = request.uri().query().unwrap_or("");
     let bad = |detail: &str| Box::new(problem(StatusCode::BAD_REQUEST, detail));
     let params = form::parse(query.as_bytes()).map_err(|error| bad(&error.to_string()))?;

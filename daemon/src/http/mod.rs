@@ -6,10 +6,12 @@
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
 //!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
 //!     /healthz /readyz /metrics  probes.rs
+//!   who may see and do what: access.rs
 //! ```
 //!
 //! Not here: audio, turns, a carrier's message formats.
 
+mod access;
 mod answer;
 mod api;
 mod desk;

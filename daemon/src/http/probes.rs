@@ -1,6 +1,7 @@
 //! Probes: is it alive, may it be given calls, and the numbers it keeps.
 
-use super::answer::{Answer, problem, text, with_type};
+use super::access::{Wish, admit};
+use super::answer::{Answer, text, with_type};
 use super::desk::Desk;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
@@ -42,11 +43,8 @@ pub(super) fn ready(desk: &Desk) -> Answer {
 
 /// Prometheus text.
 pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
-    if !desk.is_local(peer, request) {
-        return problem(
-            StatusCode::FORBIDDEN,
-            "the metrics are for this machine only",
-        );
+    if let Err(answer) = admit(desk, peer, request, Wish::Measure) {
+        return *answer;
     }
     let metrics = &desk.house.metrics;
     let store = desk.house.store.health();
