@@ -11,6 +11,7 @@ mod remote;
 mod run;
 mod spoken;
 
+use crate::carrier::twilio::rest::use_ring;
 use crate::config::{self, Config, Env};
 use clap::{Parser, Subcommand};
 use std::fmt;
@@ -108,6 +109,7 @@ impl fmt::Display for Failure {
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
+    use_ring();
     let arguments = Arguments::parse();
     let config = &arguments.config;
     let done = match &arguments.command {

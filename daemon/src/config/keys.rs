@@ -107,6 +107,9 @@ fn twilio(root: &mut Table<'_>, rules: &mut Rules) -> Twilio {
     let twilio = Twilio {
         account_sid,
         auth_token,
+        api_url: t
+            .read("api_url", meaning::public_url)
+            .unwrap_or_else(|| "https://api.twilio.com".to_owned()),
         validate_signature,
         allow_unsigned: t.switch("allow_unsigned").unwrap_or(false),
         fallback_text: phrase(&mut t, "fallback_text")

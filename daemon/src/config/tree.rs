@@ -68,6 +68,8 @@ pub struct Http {
 pub struct Twilio {
     pub account_sid: Option<String>,
     pub auth_token: Option<Secret>,
+    /// The carrier's own API; no path and no slash at the end.
+    pub api_url: String,
     /// Whether requests must be signed. True needs `auth_token` and `http.public_url`; both are there then.
     pub validate_signature: bool,
     /// The operator allows unsigned requests from anywhere, not just from this machine.

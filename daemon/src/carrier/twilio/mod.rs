@@ -2,11 +2,12 @@
 //!
 //! [`form`], [`signature`] and [`webhook`] read what Twilio asks over HTTP, [`twiml`] writes the answer, [`stream`] is
 //! our side of the media websocket. [`far_end`] is the other side of that websocket, for the simulated phone: it may
-//! use everything here, and nothing here uses it.
+//! use everything here, and nothing here uses it. [`rest`] is the one that dials out: numbers and calls over Twilio's API.
 
 pub mod far_end;
 pub mod form;
 mod json;
+pub mod rest;
 pub mod signature;
 pub mod stream;
 pub mod twiml;
