@@ -3,23 +3,24 @@
 //! Anything that is missing is said in a sentence before the first call is answered. The default agent must be whole;
 //! another agent whose plugin cannot be loaded is left out, loudly, and its numbers hear the fallback sentence.
 
-use crate::call::{self, Why};
-use crate::config::{self, Config, Problems};
-use crate::http::{self, Desk, DeskKeys, Doors};
-use crate::leg::{
-    self, Admission, Agent, Bounds, CurrentRoster, House, MediaThreads, Patience, Phrases, Roster,
-    Voice,
-};
-use crate::media::detect::Kind;
+mod plugins;
+mod resolved;
+
+pub use plugins::check_plugins;
+
+use crate::call::Why;
+use crate::config::{Config, Problems};
+use crate::http::{self, Desk, Doors};
+use crate::leg::{self, Admission, Bounds, CurrentRoster, House, MediaThreads, Patience, Phrases};
 use crate::metrics::Metrics;
-use crate::plugin::{Generation, Library};
 use crate::store::{CallChange, NewEvent, OpenError, Store};
 use arc_swap::ArcSwap;
+use plugins::{need_default_agent, open_plugins};
+use resolved::{desk_keys, roster};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,9 +40,6 @@ const DRAIN_LOOK_MS: u64 = 100;
 
 /// Media threads when the configuration leaves the number to us.
 const MEDIA_THREADS_AUTO: usize = 8;
-
-/// A listener holds this many lines for each call it may have: streams that have not started, or are closing.
-const LINES_PER_CALL: usize = 2;
 
 /// Where the command line overrules the file.
 #[derive(Clone, Debug, Default)]
@@ -254,90 +252,6 @@ async fn sweep(desk: Arc<Desk>) {
     }
 }
 
-/// The plugins of a configuration.
-struct Opened {
-    plugins: BTreeMap<String, Arc<Generation>>,
-    /// Those that could not be opened, each with a sentence.
-    failed: BTreeMap<String, String>,
-}
-
-/// Opens every plugin of the configuration.
-///
-/// # Errors
-/// Keys that a plugin's own schema refuses: a mistake in the file, with its place.
-fn open_plugins(config: &Config, state: &Path) -> Result<Opened, Problems> {
-    let exe = std::env::current_exe().ok();
-    let beside = exe
-        .as_deref()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new("."));
-    let keep = state.join("plugins");
-    let (mut plugins, mut failed) = (BTreeMap::new(), BTreeMap::new());
-    for (name, plugin) in &config.plugins {
-        let loaded = config
-            .find_library(&plugin.library, beside)
-            .and_then(|path| {
-                Library::load(name, &path, &keep, plugin.sha256.as_deref())
-                    .map_err(|error| error.to_string())
-            });
-        let library = match loaded {
-            Ok(library) => library,
-            Err(why) => {
-                failed.insert(name.clone(), why);
-                continue;
-            }
-        };
-        let describe = library.describe();
-        if let Some(schema) = &describe.schema {
-            config.check_plugin_keys(name, schema)?;
-        }
-        for (voice, keys) in &config.voices {
-            if let (true, Some(schema)) = (keys.plugin == *name, &describe.tts_schema) {
-                config.check_voice_keys(voice, schema)?;
-            }
-        }
-        match Generation::open(library, name, &plugin.keys.to_string()) {
-            Ok(generation) => drop(plugins.insert(name.clone(), generation)),
-            Err(error) => drop(failed.insert(name.clone(), error.to_string())),
-        }
-    }
-    Ok(Opened { plugins, failed })
-}
-
-/// Opens every plugin the configuration names, as `check` does; a line for each.
-///
-/// # Errors
-/// As [`Daemon::start`] would refuse.
-pub fn check_plugins(config: &Config, state: &Path) -> Result<Vec<String>, StartError> {
-    let Opened { plugins, failed } = open_plugins(config, state).map_err(StartError::Config)?;
-    if let Some((name, why)) = failed.iter().next() {
-        return Err(StartError::Plugin(format!("[plugins.{name}]: {why}")));
-    }
-    let lines = plugins.iter().map(|(name, generation)| {
-        let library = generation.library();
-        format!("plugin {name}: {} {}", library.name(), library.version())
-    });
-    Ok(lines.collect())
-}
-
-fn need_default_agent(
-    config: &Config,
-    failed: &BTreeMap<String, String>,
-) -> Result<(), StartError> {
-    let Some(agent) = config.agents.get(&config.default_agent) else {
-        return Err(StartError::Plugin(
-            "no agent is configured; add [agents.default]".into(),
-        ));
-    };
-    let voice = config.voices.get(&agent.voice).map(|voice| &voice.plugin);
-    for plugin in [Some(&agent.responder), voice].into_iter().flatten() {
-        if let Some(why) = failed.get(plugin) {
-            return Err(StartError::Plugin(format!("[plugins.{plugin}]: {why}")));
-        }
-    }
-    Ok(())
-}
-
 fn media_threads(configured: usize) -> usize {
     match configured {
         0 => std::thread::available_parallelism()
@@ -346,90 +260,6 @@ fn media_threads(configured: usize) -> usize {
         some => some,
     }
 }
-
-fn desk_keys(config: &Config) -> DeskKeys {
-    let token = config
-        .twilio
-        .auth_token
-        .as_ref()
-        .filter(|_| config.twilio.validate_signature);
-    DeskKeys {
-        public_url: config.http.public_url.clone(),
-        auth_token: token.map(|token| token.expose().to_owned()),
-        trusted_proxies: config.http.trusted_proxies.clone(),
-        fallback_text: config.twilio.fallback_text.clone(),
-        busy_text: config.twilio.busy_text.clone(),
-        fallback_language: config.twilio.fallback_language.clone(),
-        streams: config.limits.calls * LINES_PER_CALL,
-    }
-}
-
-/// Everybody the configuration names, with the plugins opened for it.
-fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>) -> Roster {
-    let voice = |(name, keys): (&String, &config::Voice)| {
-        let voice = Voice {
-            name: name.clone(),
-            plugin: keys.plugin.clone(),
-            settings: keys.keys.clone(),
-            language: keys.language.clone(),
-            fallback: keys.fallback.clone(),
-        };
-        (name.clone(), Arc::new(voice))
-    };
-    let agents = config.agents.iter();
-    let numbers = config.numbers.iter();
-    Roster {
-        plugins,
-        voices: config.voices.iter().map(voice).collect(),
-        agents: agents
-            .map(|(name, keys)| (name.clone(), Arc::new(agent(config, name, keys))))
-            .collect(),
-        numbers: numbers
-            .map(|(number, keys)| (number.clone(), keys.agent.clone()))
-            .collect(),
-        default_agent: config.default_agent.clone(),
-    }
-}
-
-/// What a leg needs of one agent.
-fn agent(config: &Config, name: &str, keys: &config::Agent) -> Agent {
-    let said = |text: &String| Some(text.clone()).filter(|text| !text.trim().is_empty());
-    let turn = &keys.turn;
-    Agent {
-        name: name.to_owned(),
-        settings: call::Settings {
-            greeting: keys.greeting.as_ref().and_then(said),
-            start_voiced_ms: turn.start_voiced_ms,
-            start_window_ms: turn.start_window_ms,
-            end_of_turn_ms: turn.end_of_turn_ms,
-            barge_in: turn.barge_in,
-            barge_in_ms: turn.barge_in_ms,
-            // Without a detector nobody would ever seem to speak.
-            no_input_ms: if turn.detector == config::Detector::Off {
-                0
-            } else {
-                turn.no_input_ms
-            },
-            no_input_text: said(&turn.no_input_text),
-            no_input_limit: turn.no_input_limit,
-            goodbye_text: said(&turn.goodbye_text),
-            apology_text: said(&turn.apology_text),
-            reply_deadline_ms: turn.reply_deadline_ms,
-            lead_ms: config.media.lead_ms,
-            max_call_secs: config.limits.call_secs,
-            ..call::Settings::default()
-        },
-        detector: match turn.detector {
-            config::Detector::Neural => Kind::Neural,
-            config::Detector::Energy => Kind::Energy,
-            config::Detector::Off => Kind::Off,
-        },
-        responder: keys.responder.clone(),
-        voice: keys.voice.clone(),
-        language: keys.language.clone(),
-    }
-}
-
 /// What an operator must know about who can reach the daemon.
 fn say_how_safe(config: &Config, address: SocketAddr) {
     if config.twilio.validate_signature {

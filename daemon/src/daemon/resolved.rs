@@ -1,0 +1,96 @@
+//! From what the configuration says to what calls work with: nothing is opened here, nothing decided, only resolved.
+
+use crate::call;
+use crate::config::{self, Config};
+use crate::http::DeskKeys;
+use crate::leg::{Agent, Roster, Voice};
+use crate::media::detect::Kind;
+use crate::plugin::Generation;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A listener holds this many lines for each call it may have: streams that have not started, or are closing.
+const LINES_PER_CALL: usize = 2;
+
+pub(super) fn desk_keys(config: &Config) -> DeskKeys {
+    let token = config
+        .twilio
+        .auth_token
+        .as_ref()
+        .filter(|_| config.twilio.validate_signature);
+    DeskKeys {
+        public_url: config.http.public_url.clone(),
+        auth_token: token.map(|token| token.expose().to_owned()),
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        fallback_text: config.twilio.fallback_text.clone(),
+        busy_text: config.twilio.busy_text.clone(),
+        fallback_language: config.twilio.fallback_language.clone(),
+        streams: config.limits.calls * LINES_PER_CALL,
+    }
+}
+
+/// Everybody the configuration names, with the plugins opened for it.
+pub(super) fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>) -> Roster {
+    let voice = |(name, keys): (&String, &config::Voice)| {
+        let voice = Voice {
+            name: name.clone(),
+            plugin: keys.plugin.clone(),
+            settings: keys.keys.clone(),
+            language: keys.language.clone(),
+            fallback: keys.fallback.clone(),
+        };
+        (name.clone(), Arc::new(voice))
+    };
+    let agents = config.agents.iter();
+    let numbers = config.numbers.iter();
+    Roster {
+        plugins,
+        voices: config.voices.iter().map(voice).collect(),
+        agents: agents
+            .map(|(name, keys)| (name.clone(), Arc::new(agent(config, name, keys))))
+            .collect(),
+        numbers: numbers
+            .map(|(number, keys)| (number.clone(), keys.agent.clone()))
+            .collect(),
+        default_agent: config.default_agent.clone(),
+    }
+}
+
+/// What a leg needs of one agent.
+fn agent(config: &Config, name: &str, keys: &config::Agent) -> Agent {
+    let said = |text: &String| Some(text.clone()).filter(|text| !text.trim().is_empty());
+    let turn = &keys.turn;
+    Agent {
+        name: name.to_owned(),
+        settings: call::Settings {
+            greeting: keys.greeting.as_ref().and_then(said),
+            start_voiced_ms: turn.start_voiced_ms,
+            start_window_ms: turn.start_window_ms,
+            end_of_turn_ms: turn.end_of_turn_ms,
+            barge_in: turn.barge_in,
+            barge_in_ms: turn.barge_in_ms,
+            // Without a detector nobody would ever seem to speak.
+            no_input_ms: if turn.detector == config::Detector::Off {
+                0
+            } else {
+                turn.no_input_ms
+            },
+            no_input_text: said(&turn.no_input_text),
+            no_input_limit: turn.no_input_limit,
+            goodbye_text: said(&turn.goodbye_text),
+            apology_text: said(&turn.apology_text),
+            reply_deadline_ms: turn.reply_deadline_ms,
+            lead_ms: config.media.lead_ms,
+            max_call_secs: config.limits.call_secs,
+            ..call::Settings::default()
+        },
+        detector: match turn.detector {
+            config::Detector::Neural => Kind::Neural,
+            config::Detector::Energy => Kind::Energy,
+            config::Detector::Off => Kind::Off,
+        },
+        responder: keys.responder.clone(),
+        voice: keys.voice.clone(),
+        language: keys.language.clone(),
+    }
+}
