@@ -48,6 +48,9 @@ pub struct Metrics {
     pub store_dropped: Gauge,
     pub store_ok: Gauge,
     pub store_commits: Gauge,
+    pub config_reloads: Family<Label, Counter>,
+    pub config_last_reload_successful: Gauge,
+    pub config_last_reload_success: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -82,6 +85,9 @@ impl Metrics {
             store_dropped: Gauge::default(),
             store_ok: Gauge::default(),
             store_commits: Gauge::default(),
+            config_reloads: Family::default(),
+            config_last_reload_successful: Gauge::default(),
+            config_last_reload_success: Gauge::default(),
         };
         metrics.registered(start_unix_secs)
     }
@@ -215,6 +221,22 @@ impl Metrics {
             "store_commits",
             "Commits since the start",
             self.store_commits.clone(),
+        );
+        r.register(
+            "config_reloads",
+            "Times the configuration was read again, by outcome",
+            self.config_reloads.clone(),
+        );
+        r.register(
+            "config_last_reload_successful",
+            "1 while the file on disk is the one in force",
+            self.config_last_reload_successful.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "Unix time the configuration was last read without a mistake",
+            Unit::Seconds,
+            self.config_last_reload_success.clone(),
         );
         self
     }

@@ -19,7 +19,7 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         // Copies of the libraries go where they are thrown away again.
         let state =
             std::env::temp_dir().join(format!("voice-streamer-check-{}", std::process::id()));
-        let checked = daemon::check_plugins(&config, &state);
+        let checked = daemon::check_plugins(config.clone(), &state);
         if let Err(error) = std::fs::remove_dir_all(&state)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -28,8 +28,8 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
                 state.display()
             );
         }
-        let lines = checked.map_err(|error| Failure::config(error.to_string()))?;
-        for line in lines {
+        let checked = checked.map_err(|error| Failure::config(error.to_string()))?;
+        for line in checked.lines {
             println!("{line}");
         }
     }

@@ -12,7 +12,7 @@ mod run;
 mod spoken;
 
 use crate::carrier::twilio::rest::use_ring;
-use crate::config::{self, Config, Env};
+use crate::config::{self, Config};
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -131,10 +131,7 @@ pub fn main() -> ExitCode {
 
 /// The configuration, with `.env` beside the file.
 fn load(path: &Path) -> Result<Config, Failure> {
-    let beside = path.parent().unwrap_or(Path::new("")).join(".env");
-    let dotenv = beside.exists().then_some(beside.as_path());
-    let env = Env::read(dotenv).map_err(|problems| Failure::config(problems.to_string()))?;
-    config::load(path, &env).map_err(|problems| {
+    config::open(path).map_err(|problems| {
         let count = problems.0.len();
         let s = if count == 1 { "" } else { "s" };
         Failure::config(format!(

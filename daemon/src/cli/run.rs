@@ -29,6 +29,7 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
     let overrides = Overrides {
         listen: arguments.listen,
         state: arguments.state.clone(),
+        set_log_level: None,
     };
     let drain = Duration::from_secs(config.limits.drain_secs);
     runtime_workers()?.block_on(async {

@@ -4,7 +4,7 @@
 //! key. What was put in is not looked at again. `$${` writes a plain `${`.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::env::Env;
 use super::file::read_text;
@@ -17,6 +17,8 @@ pub(super) struct Expanded {
     pub(super) text: String,
     /// Whether anything was put in: then the text is a secret and must not be shown.
     pub(super) secret: bool,
+    /// Files that were read for it.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// A reference that could not be replaced.
@@ -31,6 +33,7 @@ pub(super) struct Fault {
 pub(super) fn expand(raw: &str, env: &Env, folder: &Path) -> Result<Expanded, Fault> {
     let mut text = String::with_capacity(raw.len());
     let mut secret = false;
+    let mut files = Vec::new();
     let mut rest = raw;
     while let Some(at) = rest.find("${") {
         if rest[..at].ends_with('$') {
@@ -48,15 +51,24 @@ pub(super) fn expand(raw: &str, env: &Env, folder: &Path) -> Result<Expanded, Fa
             });
         };
         let reference = &rest[at..=at + length];
-        text.push_str(&look_up(reference, env, folder)?);
+        text.push_str(&look_up(reference, env, folder, &mut files)?);
         secret = true;
         rest = &rest[at + length + 1..];
     }
     text.push_str(rest);
-    Ok(Expanded { text, secret })
+    Ok(Expanded {
+        text,
+        secret,
+        files,
+    })
 }
 
-fn look_up(reference: &str, env: &Env, folder: &Path) -> Result<String, Fault> {
+fn look_up(
+    reference: &str,
+    env: &Env,
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+) -> Result<String, Fault> {
     let fault = |message: String, hint: Option<String>| {
         Err(Fault {
             reference: reference.to_owned(),
@@ -78,8 +90,13 @@ fn look_up(reference: &str, env: &Env, folder: &Path) -> Result<String, Fault> {
         },
         Some(("file", path)) => {
             let path = folder.join(path);
-            read_secret(&path)
-                .or_else(|error| fault(format!("{} cannot be read: {error}", path.display()), None))
+            match read_secret(&path) {
+                Ok(text) => {
+                    files.push(path);
+                    Ok(text)
+                }
+                Err(error) => fault(format!("{} cannot be read: {error}", path.display()), None),
+            }
         }
         Some((kind, rest)) => fault(
             format!("`{kind}:` is not a kind of reference"),

@@ -3,7 +3,7 @@
 //! A new key is one line here, one field in `tree.rs` and one line in `config.toml`; a test notices when the last is
 //! missing or says another default. What concerns more than one key is in `rules.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -40,6 +40,8 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
         agents: each(&mut root, "agents", &mut rules, agent),
         numbers: BTreeMap::new(),
         default_agent: String::new(),
+        secrets: BTreeSet::new(),
+        files: BTreeSet::new(),
         source: page.source.clone(),
     };
     for (number, table) in root.named("numbers", meaning::number_refused) {
@@ -49,6 +51,8 @@ pub(super) fn read(mut root: Table<'_>) -> Config {
     }
     root.finish();
     rules.apply(page, &mut config);
+    config.secrets = page.secrets.take();
+    config.files = page.files.take();
     config
 }
 

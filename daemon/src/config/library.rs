@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
+
+use super::problem::Problem;
 use super::tree::Config;
 
 /// Where a package installs plugins.
@@ -60,6 +63,22 @@ impl Config {
             "there is no {file} in {}",
             looked.join(", nor in ")
         ))
+    }
+
+    /// What is wrong with the library of `[plugins.NAME]`, drawn at its `library` key.
+    pub fn library_problem(&self, plugin: &str, message: &str) -> Problem {
+        // Parsed once already when this configuration was made.
+        let document = DeTable::parse(&self.source.text).ok();
+        let place = document.as_ref().and_then(|document| {
+            let family = document.get_ref().get("plugins")?.get_ref().as_table()?;
+            let table = family.get(plugin)?.get_ref().as_table()?;
+            Some(table.get("library")?.span())
+        });
+        let message = format!("[plugins.{plugin}]: {message}");
+        match place {
+            Some(span) => self.source.problem(span, false, message, None),
+            None => Problem::whole(&self.file, message, None),
+        }
     }
 
     /// The folder that relative paths in the file start at.

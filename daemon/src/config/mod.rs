@@ -9,6 +9,7 @@
 //! Absent on purpose: applying anything. Whoever holds a [`Config`] may compare it with the next one and act on the
 //! difference; a file that does not pass changes nothing, because there is then no `Config` at all.
 
+mod diff;
 mod env;
 mod expand;
 mod file;
@@ -21,15 +22,17 @@ mod problem;
 mod rules;
 mod schema;
 mod secret;
+mod sheet;
 mod table;
 mod tree;
 mod wording;
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use diff::{Change, Diff, Takes};
 pub use env::{DOTENV_BYTES, Env};
 pub use expand::SECRET_FILE_BYTES;
 pub use keys::MEDIA_THREADS_AUTO;
@@ -37,6 +40,7 @@ pub use meaning::{NAME_CHARS, PHRASE_CHARS};
 pub use problem::{PROBLEMS, Problem, Problems};
 pub use rules::FALLBACKS;
 pub use secret::{DOTS, Secret};
+pub use sheet::{Row, Sheet};
 pub use tree::{
     Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Network, Number, Plugin,
     StoreKeys, Transcriber, Turn, Twilio, Voice,
@@ -48,6 +52,21 @@ use table::Table;
 
 /// A longer file is refused: ten thousand numbers fit in less.
 pub const CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// Reads and checks a configuration file, with the `.env` beside it and the environment of this process.
+///
+/// # Errors
+/// The file or the `.env` cannot be read, or everything that is wrong with them.
+pub fn open(path: &Path) -> Result<Config, Problems> {
+    let dotenv = dotenv_beside(path);
+    let env = Env::read(dotenv.exists().then_some(dotenv.as_path()))?;
+    load(path, &env)
+}
+
+/// Where the `.env` of a configuration file would be.
+pub fn dotenv_beside(path: &Path) -> PathBuf {
+    folder_of(path).join(".env")
+}
 
 /// Reads and checks a configuration file.
 ///

@@ -1,6 +1,7 @@
 //! One reading of one file: where references are looked up, and where everything that is wrong is gathered.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -15,9 +16,13 @@ pub(super) struct Page<'a> {
     env: &'a Env,
     problems: RefCell<Vec<Problem>>,
     left_out: Cell<usize>,
+    /// Paths of the keys whose values came out of references.
+    pub(super) secrets: RefCell<BTreeSet<String>>,
+    /// Files that references were read from.
+    pub(super) files: RefCell<BTreeSet<PathBuf>>,
     /// Every key that was asked for: the proof that the shipped file shows them all.
     #[cfg(test)]
-    pub(super) asked: RefCell<std::collections::BTreeSet<String>>,
+    pub(super) asked: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Page<'a> {
@@ -28,6 +33,8 @@ impl<'a> Page<'a> {
             env,
             problems: RefCell::default(),
             left_out: Cell::default(),
+            secrets: RefCell::default(),
+            files: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
         }
@@ -70,11 +77,17 @@ impl<'a> Page<'a> {
     /// The string with its references replaced; `None`, and a problem noted, if one cannot be.
     pub(super) fn expand(&self, raw: &str, span: &Range<usize>, path: &str) -> Option<Text> {
         match expand(raw, self.env, &self.folder) {
-            Ok(expanded) => Some(Text {
-                text: expanded.text,
-                secret: expanded.secret,
-                span: span.clone(),
-            }),
+            Ok(expanded) => {
+                if expanded.secret {
+                    self.secrets.borrow_mut().insert(path.to_owned());
+                }
+                self.files.borrow_mut().extend(expanded.files);
+                Some(Text {
+                    text: expanded.text,
+                    secret: expanded.secret,
+                    span: span.clone(),
+                })
+            }
             Err(fault) => {
                 // The reference stands in the source as it is, unless somebody wrote it with escapes.
                 let within = self.source.text.get(span.clone()).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! The schema comes from the plugin, so this happens after its library was looked at and before it is opened. Nothing
 //! is ever fetched: a schema that refers to another document is refused.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use jsonschema::ValidationError;
@@ -58,6 +59,21 @@ impl Config {
             .get(transcriber)
             .map(|t| (&t.keys, &t.secret_paths));
         self.check_keys("transcribers", transcriber, found, schema)
+    }
+
+    /// Takes note of the keys of `[FAMILY.NAME]` that the plugin's schema marks as secret (`writeOnly`), so that they are
+    /// not shown.
+    pub fn learn_secrets(&mut self, family: &str, name: &str, schema: &Value) {
+        fn walk(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+            for (key, inside) in schema["properties"].as_object().into_iter().flatten() {
+                let path = format!("{path}.{key}");
+                walk(inside, &path, found);
+                if inside["writeOnly"] == Value::Bool(true) {
+                    found.insert(path);
+                }
+            }
+        }
+        walk(schema, &format!("{family}.{name}"), &mut self.secrets);
     }
 
     fn check_keys(

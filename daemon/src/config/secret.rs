@@ -64,7 +64,8 @@ const SECRET_WORDS: [&str; 8] = [
     "apikey",
 ];
 
-fn names_a_secret(key: &str) -> bool {
+/// Whether a key of this name holds a secret.
+pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
     key == "key" || key.ends_with("_key") || SECRET_WORDS.iter().any(|word| key.contains(word))
 }

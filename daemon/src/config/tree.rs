@@ -3,7 +3,7 @@
 //! Compare two of these to learn what an edit changed. Comments, order and layout of the file make no difference.
 //! What each key means to an operator stands in the shipped `config.toml`; the bounds are in `keys.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +32,10 @@ pub struct Config {
     pub numbers: BTreeMap<String, Number>,
     /// Name of the agent that answers every other number. It is one of `agents`.
     pub default_agent: String,
+    /// Paths of keys whose values must not be shown, `plugins.NAME.KEY`: they came out of references, or a schema says so.
+    pub secrets: BTreeSet<String>,
+    /// Files that references were read from.
+    pub files: BTreeSet<PathBuf>,
     pub(super) source: Source,
 }
 
@@ -223,6 +227,12 @@ pub struct Number {
 pub struct Network {
     address: IpAddr,
     prefix_bits: u32,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_bits)
+    }
 }
 
 impl Network {

@@ -5,18 +5,20 @@
 
 mod plugins;
 mod resolved;
+mod steward;
 
-pub use plugins::check_plugins;
+pub use plugins::{Checked, check_plugins};
+pub use steward::SetLogLevel;
 
 use crate::call::Why;
 use crate::config::{Config, Problems};
 use crate::http::{self, Desk, Doors};
-use crate::leg::{self, Admission, Bounds, CurrentRoster, House, MediaThreads, Patience, Phrases};
+use crate::leg::{self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases};
 use crate::metrics::Metrics;
 use crate::store::{CallChange, NewEvent, OpenError, Store};
 use arc_swap::ArcSwap;
 use plugins::{need_default_agent, open_plugins};
-use resolved::{desk_keys, roster};
+use resolved::{bounds, desk_keys, patience, roster};
 use serde_json::json;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use steward::Steward;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -46,6 +50,8 @@ const MEDIA_THREADS_AUTO: usize = 8;
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub state: Option<PathBuf>,
+    /// How `log.level` takes effect while running; nothing if the environment decides the level.
+    pub set_log_level: Option<SetLogLevel>,
 }
 
 /// Why the daemon does not start.
@@ -83,6 +89,8 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    stewarding: JoinHandle<()>,
+    in_force: Arc<ArcSwap<Config>>,
 }
 
 impl Daemon {
@@ -90,9 +98,12 @@ impl Daemon {
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
-    pub async fn start(config: Config, overrides: Overrides) -> Result<Daemon, StartError> {
-        let state = overrides.state.unwrap_or_else(|| config.store.path.clone());
-        let opened = open_plugins(&config, &state).map_err(StartError::Config)?;
+    pub async fn start(mut config: Config, overrides: Overrides) -> Result<Daemon, StartError> {
+        let state = overrides
+            .state
+            .clone()
+            .unwrap_or_else(|| config.store.path.clone());
+        let opened = open_plugins(&mut config, &state, None).map_err(StartError::Config)?;
         need_default_agent(&config, &opened.failed)?;
         for (name, why) in &opened.failed {
             error!(plugin = %name, "left out: {why}");
@@ -107,28 +118,23 @@ impl Daemon {
 
         let store = Store::open(&state, leg::unix_ms())?;
         let metrics = Arc::new(Metrics::new(leg::unix_ms() as f64 / 1000.0));
-        let bounds = Bounds {
-            calls: config.limits.calls,
-            calls_per_caller: config.limits.calls_per_caller,
-            token: Duration::from_secs(config.limits.token_secs),
-        };
-        let patience = Patience {
-            start: Duration::from_secs(config.limits.start_secs),
-            idle: Duration::from_secs(config.limits.idle_secs),
-        };
         let house = Arc::new(House {
-            admission: Admission::new(bounds),
+            admission: Admission::new(bounds(&config)),
             roster: CurrentRoster::new(roster(&config, opened.plugins)),
             store,
             metrics,
             phrases: Phrases::new(),
-            patience,
+            patience: CurrentPatience::new(patience(&config)),
         });
         let media = MediaThreads::start(media_threads(config.media.threads), &house)?;
+        let in_force = Arc::new(ArcSwap::from_pointee(config));
+        let config = in_force.load_full();
+        let begun = steward::begin(&config, &house, opened.failed)?;
         let desk = Arc::new(Desk {
             house,
             media,
             keys: ArcSwap::from_pointee(desk_keys(&config)),
+            configuration: begun.configuration,
             draining: AtomicBool::new(false),
         });
         say_how_safe(&config, address);
@@ -138,6 +144,14 @@ impl Daemon {
             connections_per_ip: config.http.max_connections_per_ip,
             header: Duration::from_secs(config.http.header_timeout_secs),
         };
+        let steward = Steward {
+            desk: Arc::clone(&desk),
+            in_force: Arc::clone(&in_force),
+            state,
+            address,
+            set_log_level: overrides.set_log_level,
+        };
+        let stewarding = tokio::spawn(steward.serve(begun.wishes, signal(SignalKind::hangup())?));
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
         let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));
@@ -148,7 +162,14 @@ impl Daemon {
             stop,
             serving,
             sweeping,
+            stewarding,
+            in_force,
         })
+    }
+
+    /// How long running calls may take to end by themselves, as `limits.drain_secs` says now.
+    pub fn drain_patience(&self) -> Duration {
+        Duration::from_secs(self.in_force.load().limits.drain_secs)
     }
 
     /// Where it listens.
@@ -169,8 +190,10 @@ impl Daemon {
             stop,
             serving,
             sweeping,
+            stewarding,
             ..
         } = self;
+        stewarding.abort();
         desk.draining.store(true, Ordering::Relaxed);
         desk.house.metrics.ready.set(0);
         desk.house.admission.close();

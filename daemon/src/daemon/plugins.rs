@@ -1,78 +1,214 @@
 //! The plugins of a configuration, opened: which build stands behind each name, and what cannot be had, in words.
+//!
+//! ```text
+//!  find ─→ load (once per content) ─→ check every key of every table ─→ open, or keep what is open
+//!                                      all mistakes at once              nothing was opened before
+//! ```
 
 use super::StartError;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problem, Problems, Sheet};
 use crate::plugin::{Generation, Library};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The plugins of a configuration.
+#[derive(Debug)]
 pub(super) struct Opened {
     pub(super) plugins: BTreeMap<String, Arc<Generation>>,
     /// Those that could not be opened, each with a sentence.
     pub(super) failed: BTreeMap<String, String>,
 }
 
-/// Opens every plugin of the configuration.
+/// What is open already, and the configuration it was opened for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'a> {
+    pub(super) config: &'a Config,
+    pub(super) plugins: &'a BTreeMap<String, Arc<Generation>>,
+}
+
+impl Before<'_> {
+    /// The generation that would come out again: the same content opened with the same keys. One that hangs is not kept.
+    fn same(&self, config: &Config, name: &str, library: &Library) -> Option<&Arc<Generation>> {
+        let (old, new) = (self.config.plugins.get(name)?, config.plugins.get(name)?);
+        let open = self.plugins.get(name)?;
+        let same = open.library().hash() == library.hash() && old.keys == new.keys;
+        (same && !open.is_hung()).then_some(open)
+    }
+}
+
+/// Opens every plugin of the configuration, except those that `before` has open just so. Learns from their schemas which
+/// keys are secret. Blocks: libraries are read, and plugins may take their time to open.
 ///
 /// # Errors
-/// Keys that a plugin's own schema refuses: a mistake in the file, with its place.
-pub(super) fn open_plugins(config: &Config, state: &Path) -> Result<Opened, Problems> {
-    let exe = std::env::current_exe().ok();
-    let beside = exe
-        .as_deref()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new("."));
-    let keep = state.join("plugins");
-    let (mut plugins, mut failed) = (BTreeMap::new(), BTreeMap::new());
-    for (name, plugin) in &config.plugins {
-        let loaded = config
-            .find_library(&plugin.library, beside)
-            .and_then(|path| {
-                Library::load(name, &path, &keep, plugin.sha256.as_deref())
-                    .map_err(|error| error.to_string())
-            });
-        let library = match loaded {
-            Ok(library) => library,
-            Err(why) => {
-                failed.insert(name.clone(), why);
-                continue;
-            }
+/// Keys that a plugin's own schema refuses: mistakes in the file, each with its place. Nothing was opened then.
+pub(super) fn open_plugins(
+    config: &mut Config,
+    state: &Path,
+    before: Option<Before<'_>>,
+) -> Result<Opened, Problems> {
+    let (libraries, mut failed) = load(config, state);
+    check_keys(config, &libraries)?;
+    let mut plugins = BTreeMap::new();
+    for (name, library) in libraries {
+        let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
+        let opened = match (kept, config.plugins.get(&name)) {
+            (Some(kept), _) => Ok(kept),
+            (None, Some(plugin)) => Generation::open(library, &name, &plugin.keys.to_string()),
+            (None, None) => continue,
         };
-        let describe = library.describe();
-        if let Some(schema) = &describe.schema {
-            config.check_plugin_keys(name, schema)?;
-        }
-        for (voice, keys) in &config.voices {
-            if let (true, Some(schema)) = (keys.plugin == *name, &describe.tts_schema) {
-                config.check_voice_keys(voice, schema)?;
-            }
-        }
-        match Generation::open(library, name, &plugin.keys.to_string()) {
-            Ok(generation) => drop(plugins.insert(name.clone(), generation)),
-            Err(error) => drop(failed.insert(name.clone(), error.to_string())),
+        match opened {
+            Ok(generation) => drop(plugins.insert(name, generation)),
+            Err(error) => drop(failed.insert(name, error.to_string())),
         }
     }
     Ok(Opened { plugins, failed })
 }
 
-/// Opens every plugin the configuration names, as `check` does; a line for each.
+/// Where the library of each plugin is, or why it cannot be found.
+pub(super) fn libraries(config: &Config) -> BTreeMap<String, Result<PathBuf, String>> {
+    let exe = std::env::current_exe().ok();
+    let beside = exe
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
+    let plugins = config.plugins.iter();
+    plugins
+        .map(|(name, plugin)| (name.clone(), config.find_library(&plugin.library, beside)))
+        .collect()
+}
+
+type Loaded = BTreeMap<String, Arc<Library>>;
+
+fn load(config: &Config, state: &Path) -> (Loaded, BTreeMap<String, String>) {
+    let keep = state.join("plugins");
+    let (mut loaded, mut failed) = (BTreeMap::new(), BTreeMap::new());
+    for (name, found) in libraries(config) {
+        let pin = config
+            .plugins
+            .get(&name)
+            .and_then(|plugin| plugin.sha256.as_deref());
+        let library = found.and_then(|path| {
+            Library::load(&name, &path, &keep, pin).map_err(|error| error.to_string())
+        });
+        match library {
+            Ok(library) => drop(loaded.insert(name, library)),
+            Err(why) => drop(failed.insert(name, why)),
+        }
+    }
+    (loaded, failed)
+}
+
+/// Every table that a loaded plugin has a say in, against its schema.
+fn check_keys(config: &mut Config, libraries: &Loaded) -> Result<(), Problems> {
+    let mut wrong = Vec::new();
+    let mut secrets = Vec::new();
+    for (name, library) in libraries {
+        let describe = library.describe();
+        let mut check = |family, table: &str, schema: &Option<_>, checked: Result<(), Problems>| {
+            if let Some(schema) = schema {
+                secrets.push((family, table.to_owned(), Clone::clone(schema)));
+            }
+            if let Err(Problems(problems)) = checked {
+                wrong.extend(problems);
+            }
+        };
+        if let Some(schema) = &describe.schema {
+            let checked = config.check_plugin_keys(name, schema);
+            check("plugins", name, &describe.schema, checked);
+        }
+        if let Some(schema) = &describe.tts_schema {
+            for (voice, _) in config.voices.iter().filter(|(_, v)| v.plugin == *name) {
+                let checked = config.check_voice_keys(voice, schema);
+                check("voices", voice, &describe.tts_schema, checked);
+            }
+        }
+        if let Some(schema) = &describe.stt_schema {
+            for (ear, _) in config
+                .transcribers
+                .iter()
+                .filter(|(_, t)| t.plugin == *name)
+            {
+                let checked = config.check_transcriber_keys(ear, schema);
+                check("transcribers", ear, &describe.stt_schema, checked);
+            }
+        }
+    }
+    for (family, table, schema) in secrets {
+        config.learn_secrets(family, &table, &schema);
+    }
+    wrong.sort_by_key(|problem: &Problem| (problem.line, problem.column));
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Problems(wrong))
+    }
+}
+
+/// What opening every plugin the configuration names has shown, as `check` does it.
+#[derive(Debug)]
+pub struct Checked {
+    /// A line for each plugin.
+    pub lines: Vec<String>,
+    /// The configuration, with what the plugins say about which keys are secret.
+    pub config: Config,
+    /// SHA-256 of each plugin's library.
+    pub builds: BTreeMap<String, String>,
+}
+
+/// Opens every plugin the configuration names. Private copies go to `state`.
 ///
 /// # Errors
-/// As [`Daemon::start`] would refuse.
-pub fn check_plugins(config: &Config, state: &Path) -> Result<Vec<String>, StartError> {
-    let Opened { plugins, failed } = open_plugins(config, state).map_err(StartError::Config)?;
-    if let Some((name, why)) = failed.iter().next() {
-        return Err(StartError::Plugin(format!("[plugins.{name}]: {why}")));
+/// As [`Daemon::start`](super::Daemon::start) would refuse.
+pub fn check_plugins(mut config: Config, state: &Path) -> Result<Checked, StartError> {
+    let Opened { plugins, failed } =
+        open_plugins(&mut config, state, None).map_err(StartError::Config)?;
+    if !failed.is_empty() {
+        return Err(StartError::Config(not_to_be_had(&config, &failed)));
     }
     let lines = plugins.iter().map(|(name, generation)| {
         let library = generation.library();
         format!("plugin {name}: {} {}", library.name(), library.version())
     });
-    Ok(lines.collect())
+    Ok(Checked {
+        lines: lines.collect(),
+        config,
+        builds: builds(&plugins),
+    })
 }
 
+/// The content behind each opened plugin, for a [`Sheet`].
+pub(super) fn builds(plugins: &BTreeMap<String, Arc<Generation>>) -> BTreeMap<String, String> {
+    let hash = |generation: &Arc<Generation>| generation.library().hash().to_owned();
+    plugins
+        .iter()
+        .map(|(name, generation)| (name.clone(), hash(generation)))
+        .collect()
+}
+
+/// The configuration and its builds as a sheet.
+pub(super) fn sheet(
+    config: &Config,
+    plugins: &BTreeMap<String, Arc<Generation>>,
+    salt: &str,
+) -> Sheet {
+    let mut sheet = config.sheet(salt);
+    sheet.builds = builds(plugins);
+    sheet
+}
+
+/// Plugins that could not be opened, as mistakes of the file, each at its `library` key.
+pub(super) fn not_to_be_had(config: &Config, failed: &BTreeMap<String, String>) -> Problems {
+    let problem = |(name, why): (&String, &String)| config.library_problem(name, why);
+    let mut problems: Vec<Problem> = failed.iter().map(problem).collect();
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    Problems(problems)
+}
+
+/// The default agent must be whole: nobody would answer.
+///
+/// # Errors
+/// Its responder or its voice is among those that failed.
 pub(super) fn need_default_agent(
     config: &Config,
     failed: &BTreeMap<String, String>,

@@ -3,15 +3,34 @@
 use crate::call;
 use crate::config::{self, Config};
 use crate::http::DeskKeys;
-use crate::leg::{Agent, Roster, Voice};
+use crate::leg::{Agent, Bounds, Patience, Roster, Voice};
 use crate::media::detect::Kind;
 use crate::plugin::Generation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A listener holds this many lines for each call it may have: streams that have not started, or are closing.
 const LINES_PER_CALL: usize = 2;
 
+/// Who may be let in.
+pub(super) fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        calls: config.limits.calls,
+        calls_per_caller: config.limits.calls_per_caller,
+        token: Duration::from_secs(config.limits.token_secs),
+    }
+}
+
+/// How long streams may keep us waiting.
+pub(super) fn patience(config: &Config) -> Patience {
+    Patience {
+        start: Duration::from_secs(config.limits.start_secs),
+        idle: Duration::from_secs(config.limits.idle_secs),
+    }
+}
+
+/// What the routes need.
 pub(super) fn desk_keys(config: &Config) -> DeskKeys {
     let token = config
         .twilio

@@ -1,5 +1,6 @@
 //! What the routes work with: the house, the media threads, and the keys of the configuration they need.
 
+use super::configuration::Configuration;
 use crate::config::Network;
 use crate::leg::{House, MediaThreads};
 use arc_swap::ArcSwap;
@@ -34,6 +35,8 @@ pub struct Desk {
     pub media: MediaThreads,
     /// Replaced as a whole when a configuration is applied.
     pub keys: ArcSwap<DeskKeys>,
+    /// How the configuration stands, and the way to have it read again.
+    pub configuration: Configuration,
     pub draining: AtomicBool,
 }
 

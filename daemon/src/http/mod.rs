@@ -14,11 +14,13 @@
 mod access;
 mod answer;
 mod api;
+mod configuration;
 mod desk;
 mod probes;
 mod upgrade;
 mod webhook;
 
+pub use configuration::{Cause, Configuration, LastReload, Outcome, PluginInForce, Standing, Wish};
 pub use desk::{Desk, DeskKeys};
 
 use answer::{Answer, problem};

@@ -93,12 +93,12 @@ struct Entry {
 /// The book of admitted calls.
 #[derive(Debug)]
 pub struct Admission {
-    bounds: Bounds,
     book: Mutex<Book>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Book {
+    bounds: Bounds,
     by_sid: HashMap<String, Entry>,
     sid_by_token: HashMap<String, String>,
     closed: bool,
@@ -108,9 +108,18 @@ impl Admission {
     /// An empty book.
     pub fn new(bounds: Bounds) -> Admission {
         Admission {
-            bounds,
-            book: Mutex::default(),
+            book: Mutex::new(Book {
+                bounds,
+                by_sid: HashMap::new(),
+                sid_by_token: HashMap::new(),
+                closed: false,
+            }),
         }
+    }
+
+    /// From now on these hold. Calls that were let in stay, also when they are too many now.
+    pub fn bound(&self, bounds: Bounds) {
+        self.book().bounds = bounds;
     }
 
     /// Lets a call in, or says why not. `answer` makes the document from the token.
@@ -130,10 +139,10 @@ impl Admission {
                 same_caller += usize::from(entry.guest.from == new.from);
             }
         }
-        if present >= self.bounds.calls {
+        if present >= book.bounds.calls {
             return Admit::Busy("calls");
         }
-        if same_caller >= self.bounds.calls_per_caller {
+        if same_caller >= book.bounds.calls_per_caller {
             return Admit::Busy("calls_per_caller");
         }
         let Some(token) = random_token() else {
@@ -175,13 +184,12 @@ impl Admission {
             .get(token)
             .ok_or(Refusal::UnknownToken)?
             .clone();
+        let valid = book.bounds.token;
         let entry = book.by_sid.get_mut(&sid).ok_or(Refusal::UnknownToken)?;
         match entry.state {
             State::Talking | State::Ended { .. } => Err(Refusal::SpentToken),
             State::Waiting { .. } if sid != call_sid => Err(Refusal::WrongCall),
-            State::Waiting { since } if now.duration_since(since) > self.bounds.token => {
-                Err(Refusal::Expired)
-            }
+            State::Waiting { since } if now.duration_since(since) > valid => Err(Refusal::Expired),
             State::Waiting { .. } => {
                 entry.state = State::Talking;
                 Ok(entry.guest.clone())
@@ -199,10 +207,11 @@ impl Admission {
     /// Forgets what is old; returns the calls whose stream never came.
     pub fn sweep(&self, now: Instant) -> Vec<Guest> {
         let mut book = self.book();
+        let valid = book.bounds.token;
         let mut never_came = Vec::new();
         for entry in book.by_sid.values_mut() {
             if let State::Waiting { since } = entry.state
-                && now.duration_since(since) > self.bounds.token
+                && now.duration_since(since) > valid
             {
                 entry.state = State::Ended { since: now };
                 never_came.push(entry.guest.clone());
@@ -398,6 +407,30 @@ mod tests {
             book.admit(guest("CA6", "+4"), now, str::to_owned),
             Admit::Busy("draining")
         );
+    }
+
+    #[test]
+    fn new_bounds_hold_for_those_who_come_and_end_nobody() {
+        let book = book(2, 2);
+        let now = Instant::now();
+        let one = fresh(book.admit(guest("CA1", "+1"), now, str::to_owned));
+        fresh(book.admit(guest("CA2", "+2"), now, str::to_owned));
+        let bounds = |calls| Bounds {
+            calls,
+            calls_per_caller: 2,
+            token: Duration::from_secs(600),
+        };
+        book.bound(bounds(1));
+        assert_eq!(book.present(), 2);
+        let later = now + Duration::from_secs(500);
+        assert!(book.spend(Some(&one), "CA1", later).is_ok());
+        book.ended("CA2", later);
+        assert_eq!(
+            book.admit(guest("CA3", "+3"), later, str::to_owned),
+            Admit::Busy("calls")
+        );
+        book.bound(bounds(2));
+        fresh(book.admit(guest("CA3", "+3"), later, str::to_owned));
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl Line {
         let mut moves = true;
         match &mut self.state {
             State::Talking(leg) => moves = leg.tick(now, &mut self.out, scratch),
-            State::Waiting if now.duration_since(self.opened) > self.house.patience.start => {
+            State::Waiting if now.duration_since(self.opened) > self.house.patience.start() => {
                 self.house
                     .metrics
                     .media_ignored
@@ -242,7 +242,7 @@ impl Line {
             State::Waiting | State::Closing { .. } | State::Gone => {}
         }
         let silent = now.duration_since(self.last_message);
-        if silent > self.house.patience.idle && !self.is_closing() {
+        if silent > self.house.patience.idle() && !self.is_closing() {
             warn!(peer = %self.peer, silent_s = silent.as_secs(), "a media stream went silent; its call is ended");
             self.close(
                 code::POLICY,
@@ -251,7 +251,7 @@ impl Line {
                 now,
                 scratch,
             );
-        } else if silent > self.house.patience.idle / 3 && !self.asked && !self.is_closing() {
+        } else if silent > self.house.patience.idle() / 3 && !self.asked && !self.is_closing() {
             self.asked = true;
             self.out.frame(OpCode::Ping, b"");
         }

@@ -41,6 +41,7 @@ use crate::media::detect::Kind;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Who answers a call: what the configuration says about one agent, resolved, as handed to a leg.
@@ -83,7 +84,43 @@ pub struct House {
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub phrases: Phrases,
-    pub patience: Patience,
+    pub patience: CurrentPatience,
+}
+
+/// The [`Patience`] that holds now. Asked at every look at a line, so it is two plain numbers.
+#[derive(Debug)]
+pub struct CurrentPatience {
+    start_ms: AtomicU64,
+    idle_ms: AtomicU64,
+}
+
+impl CurrentPatience {
+    /// Begins with this one.
+    pub fn new(patience: Patience) -> CurrentPatience {
+        let current = CurrentPatience {
+            start_ms: AtomicU64::new(0),
+            idle_ms: AtomicU64::new(0),
+        };
+        current.replace(patience);
+        current
+    }
+
+    /// From now on this one holds, also for streams that wait already.
+    pub fn replace(&self, patience: Patience) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.start_ms.store(ms(patience.start), Ordering::Relaxed);
+        self.idle_ms.store(ms(patience.idle), Ordering::Relaxed);
+    }
+
+    /// See [`Patience::start`].
+    pub fn start(&self) -> Duration {
+        Duration::from_millis(self.start_ms.load(Ordering::Relaxed))
+    }
+
+    /// See [`Patience::idle`].
+    pub fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms.load(Ordering::Relaxed))
+    }
 }
 
 /// How long a stream may keep us waiting.

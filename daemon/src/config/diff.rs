@@ -1,0 +1,170 @@
+//! What an edit changes, as a value that can be printed and tested before anything is touched: each key, what it said
+//! and what it says, and from when on that holds.
+//!
+//! Pure: two sheets in, a list out. Whoever applies the new configuration does not read this; it is for people.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::sheet::{Row, Sheet};
+
+/// Digits of a library's hash that are shown.
+const BUILD_DIGITS: usize = 12;
+
+/// From when on a changed key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Takes {
+    /// For everything that happens from now on.
+    AtOnce,
+    /// In running calls too, as soon as their agent says something new.
+    NextUtterance,
+    /// In calls that begin from now on; running ones keep what they have.
+    NextCall,
+    /// A plugin that speaks and answers: the voice at the next utterance, the responder at the next call.
+    NextUse,
+    /// Not before the daemon is started again.
+    Restart,
+}
+
+impl Takes {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Takes::AtOnce => "at once",
+            Takes::NextUtterance => "at the next utterance",
+            Takes::NextCall => "at the next call",
+            Takes::NextUse => "its voices at the next utterance, its answers at the next call",
+            Takes::Restart => "only after a restart",
+        }
+    }
+}
+
+/// One changed key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The key's whole path; `plugins.NAME` alone for a library whose content changed.
+    pub key: String,
+    /// What it said; none if it was not there. Secrets are dots.
+    pub before: Option<String>,
+    /// What it says now; none if it is gone. Secrets are dots.
+    pub after: Option<String>,
+    /// From when on.
+    pub takes: Takes,
+}
+
+/// Everything an edit changes, in the order of the keys. `Display` draws a line for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Diff(pub Vec<Change>);
+
+impl Diff {
+    /// What has to change in `before` to make it `after`. Builds are compared where both sheets know them.
+    pub fn between(before: &Sheet, after: &Sheet) -> Diff {
+        let keys: BTreeSet<&String> = before.rows.keys().chain(after.rows.keys()).collect();
+        let mut changes: Vec<Change> = keys
+            .into_iter()
+            .filter_map(|key| {
+                let (old, new) = (before.rows.get(key), after.rows.get(key));
+                let mark = |row: Option<&Row>| row.map(|row| row.mark.clone());
+                let shown = |row: Option<&Row>| row.map(|row| row.shown.clone());
+                (mark(old) != mark(new)).then(|| Change {
+                    key: key.clone(),
+                    before: shown(old),
+                    after: shown(new),
+                    takes: takes(key, before, after),
+                })
+            })
+            .collect();
+        for (name, new) in &after.builds {
+            if let Some(old) = before.builds.get(name).filter(|old| *old != new) {
+                let shown = |hash: &String| {
+                    let digits = hash.get(..BUILD_DIGITS).unwrap_or(hash);
+                    Some(format!("build {digits}"))
+                };
+                let key = format!("plugins.{name}");
+                changes.push(Change {
+                    before: shown(old),
+                    after: shown(new),
+                    takes: takes(&key, before, after),
+                    key,
+                });
+            }
+        }
+        changes.sort_by(|a, b| a.key.cmp(&b.key));
+        Diff(changes)
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that have to wait for a restart.
+    #[must_use]
+    pub fn waiting(&self) -> Diff {
+        let waits = |change: &&Change| change.takes == Takes::Restart;
+        Diff(self.0.iter().filter(waits).cloned().collect())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => write!(f, "~ {key}: {before} → {after}")?,
+            (None, Some(after)) => write!(f, "+ {key} = {after}")?,
+            (Some(before), None) => write!(f, "- {key} = {before}")?,
+            (None, None) => write!(f, "  {key}")?,
+        }
+        write!(f, "  ({})", self.takes.as_str())
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, change) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            change.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// From when on a key holds, by its path; for a plugin, by what it is used for.
+fn takes(key: &str, before: &Sheet, after: &Sheet) -> Takes {
+    let (family, rest) = key.split_once('.').unwrap_or((key, ""));
+    match (family, rest) {
+        (
+            "http",
+            "listen" | "max_connections" | "max_connections_per_ip" | "header_timeout_secs",
+        )
+        | ("store", _)
+        | ("media", "threads")
+        | ("log", "format") => Takes::Restart,
+        ("limits", "call_secs") | ("media", _) => Takes::NextCall,
+        ("http" | "twilio" | "limits" | "log", _) => Takes::AtOnce,
+        ("voices", _) => Takes::NextUtterance,
+        // The voice of an agent, not that of its turns: `agents.NAME.voice`.
+        ("agents", rest) if rest.ends_with(".voice") => Takes::NextUtterance,
+        ("plugins", rest) => {
+            let name = rest.split('.').next().unwrap_or(rest);
+            let used = |family: &str, key: &str| {
+                let named = format!("\"{name}\"");
+                let rows = before.rows.iter().chain(&after.rows);
+                rows.filter(|(path, _)| path.starts_with(family) && path.ends_with(key))
+                    .any(|(_, row)| row.shown == named)
+            };
+            match (used("voices.", ".plugin"), used("agents.", ".responder")) {
+                (true, true) => Takes::NextUse,
+                (true, false) => Takes::NextUtterance,
+                (false, _) => Takes::NextCall,
+            }
+        }
+        _ => Takes::NextCall,
+    }
+}

@@ -1,0 +1,143 @@
+//! The configuration as the routes see it: how it stands, and the wish that the file be read again. Who reads, opens and
+//! applies sits behind a channel, so nothing here knows how it is done.
+//!
+//! ```text
+//!  route ── reload() ──→ channel ──→ the one task that applies, one attempt after the other
+//!    └────── standing() ←── replaced by it after each attempt
+//! ```
+
+use crate::config::{Diff, Sheet};
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Wishes that wait at once; one more waits outside.
+const WISHES: usize = 64;
+
+/// What made us read the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The daemon started.
+    Start,
+    /// A file changed: the configuration, its `.env`, a secret, or a plugin's library.
+    File,
+    /// SIGHUP.
+    Signal,
+    /// Somebody asked, by command or on a page.
+    Asked,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// The file holds from now on; what changed is in [`LastReload::diff`].
+    Applied,
+    /// It says what was in force already.
+    Unchanged,
+    /// It is wrong, or a plugin in it cannot be had: what was in force stays, all of it.
+    Refused {
+        /// What is wrong, as drawn for people: file, line, column, the line itself and a caret. Secrets are dots.
+        error: String,
+    },
+}
+
+/// The last attempt to take over the file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LastReload {
+    /// When it was done, in milliseconds since 1970.
+    pub at_ms: u64,
+    pub cause: Cause,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What it changed; nothing if it was refused.
+    pub diff: Diff,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// A plugin in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginInForce {
+    /// Larger than that of any opened before.
+    pub generation: u64,
+    /// The plugin's own name and version, of what is really loaded.
+    pub name: String,
+    pub version: String,
+    /// SHA-256 of the library's content.
+    pub sha256: String,
+}
+
+/// How the configuration stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// The file, as it was named.
+    pub file: String,
+    /// The last attempt, be it the start.
+    pub last: LastReload,
+    /// When the configuration in force was taken over, in milliseconds since 1970.
+    pub in_force_since_ms: u64,
+    /// What the file in force says and only a restart will bring.
+    pub waiting: Diff,
+    /// Opened plugins by their names in the configuration.
+    pub plugins: BTreeMap<String, PluginInForce>,
+    /// Plugins the configuration names and that could not be opened at the start, with the reason.
+    pub left_out: BTreeMap<String, String>,
+    /// Everything in force, key by key, secrets as dots.
+    pub sheet: Sheet,
+}
+
+/// The routes' handle.
+pub struct Configuration {
+    wishes: mpsc::Sender<Wish>,
+    standing: ArcSwap<Standing>,
+}
+
+/// Somebody waits for a reload.
+#[derive(Debug)]
+pub struct Wish {
+    /// Whom to tell how it went. He may be gone by then, which does not matter.
+    pub tell: oneshot::Sender<Arc<Standing>>,
+}
+
+impl Configuration {
+    /// A handle that shows this, and the end at which wishes arrive.
+    pub fn new(standing: Standing) -> (Configuration, mpsc::Receiver<Wish>) {
+        let (wishes, arriving) = mpsc::channel(WISHES);
+        let configuration = Configuration {
+            wishes,
+            standing: ArcSwap::from_pointee(standing),
+        };
+        (configuration, arriving)
+    }
+
+    /// How it stands now.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// Reads the file again and applies it, or not; how it stands then. Attempts come one after the other, so this is
+    /// about the file as it is now, not as it was when somebody else asked. `None` once the daemon is ending.
+    pub async fn reload(&self) -> Option<Arc<Standing>> {
+        let (tell, told) = oneshot::channel();
+        self.wishes.send(Wish { tell }).await.ok()?;
+        told.await.ok()
+    }
+
+    /// Shows this from now on; for whoever applies.
+    pub fn stands(&self, standing: Standing) -> Arc<Standing> {
+        let standing = Arc::new(standing);
+        self.standing.store(Arc::clone(&standing));
+        standing
+    }
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Configuration({:?})", self.standing().last.outcome)
+    }
+}
