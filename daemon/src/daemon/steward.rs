@@ -18,7 +18,9 @@
 use super::plugins::{Before, Opened, need_default_agent, not_to_be_had, open_plugins, sheet};
 use super::resolved::{bounds, desk_keys, patience, roster};
 use crate::config::{self, Config, Diff, Sheet, Takes};
-use crate::http::{Cause, Configuration, Desk, LastReload, Outcome, PluginInForce, Standing, Wish};
+use crate::http::{
+    Asking, Cause, Configuration, Desk, LastReload, Outcome, PluginInForce, Standing,
+};
 use crate::leg::{self, House};
 use crate::plugin::Generation;
 use arc_swap::ArcSwap;
@@ -70,7 +72,7 @@ pub(super) struct Steward {
 /// The configuration's handle at the start, and where wishes arrive.
 pub(super) struct Begun {
     pub(super) configuration: Configuration,
-    pub(super) wishes: mpsc::Receiver<Wish>,
+    pub(super) wishes: mpsc::Receiver<Asking>,
 }
 
 /// The first standing: what the daemon was started with.
@@ -119,7 +121,7 @@ struct Ready {
 
 impl Steward {
     /// Until nobody is left who could ask.
-    pub(super) async fn serve(self, mut wishes: mpsc::Receiver<Wish>, mut hangups: Signal) {
+    pub(super) async fn serve(self, mut wishes: mpsc::Receiver<Asking>, mut hangups: Signal) {
         loop {
             let mut asking = Vec::new();
             let cause = tokio::select! {

@@ -14,8 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Wishes that wait at once; one more waits outside.
-const WISHES: usize = 64;
+/// Those who wait at once; one more waits outside.
+const ASKING: usize = 64;
 
 /// What made us read the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,21 +93,21 @@ pub struct Standing {
 
 /// The routes' handle.
 pub struct Configuration {
-    wishes: mpsc::Sender<Wish>,
+    wishes: mpsc::Sender<Asking>,
     standing: ArcSwap<Standing>,
 }
 
 /// Somebody waits for a reload.
 #[derive(Debug)]
-pub struct Wish {
+pub struct Asking {
     /// Whom to tell how it went. He may be gone by then, which does not matter.
     pub tell: oneshot::Sender<Arc<Standing>>,
 }
 
 impl Configuration {
     /// A handle that shows this, and the end at which wishes arrive.
-    pub fn new(standing: Standing) -> (Configuration, mpsc::Receiver<Wish>) {
-        let (wishes, arriving) = mpsc::channel(WISHES);
+    pub fn new(standing: Standing) -> (Configuration, mpsc::Receiver<Asking>) {
+        let (wishes, arriving) = mpsc::channel(ASKING);
         let configuration = Configuration {
             wishes,
             standing: ArcSwap::from_pointee(standing),
@@ -124,7 +124,7 @@ impl Configuration {
     /// about the file as it is now, not as it was when somebody else asked. `None` once the daemon is ending.
     pub async fn reload(&self) -> Option<Arc<Standing>> {
         let (tell, told) = oneshot::channel();
-        self.wishes.send(Wish { tell }).await.ok()?;
+        self.wishes.send(Asking { tell }).await.ok()?;
         told.await.ok()
     }
 

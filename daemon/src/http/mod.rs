@@ -20,7 +20,9 @@ mod probes;
 mod upgrade;
 mod webhook;
 
-pub use configuration::{Cause, Configuration, LastReload, Outcome, PluginInForce, Standing, Wish};
+pub use configuration::{
+    Asking, Cause, Configuration, LastReload, Outcome, PluginInForce, Standing,
+};
 pub use desk::{Desk, DeskKeys};
 
 use answer::{Answer, problem};
