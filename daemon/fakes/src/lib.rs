@@ -4,3 +4,4 @@
 //! That a stand-in is true is shown by the service's official client, which CI runs against it.
 
 pub mod openapi;
+pub mod twilio;
