@@ -101,7 +101,8 @@ enum {
   VP_WRITABLE = 10,    /* to all: the ring that said VP_AGAIN is half empty again */
   VP_ACTION = 11,      /* from responder: a JSON object, see below; holds even if its turn was cancelled */
   VP_DONE = 12,        /* from all: `turn` is complete. A voice that says so without any AUDIO has failed */
-  VP_FAILED = 13,      /* from all: `turn` failed; `data` is a sentence for the log, at most 400 bytes */
+  VP_FAILED = 13,      /* from all: `turn` failed; `data` is a sentence for the log, at most 400 bytes; see NAMES OF
+                          FAILURES */
   VP_PRIVATE = 0x8000  /* first of the kinds that one host and one plugin may agree on between themselves */
 };
 
@@ -144,6 +145,23 @@ typedef struct vp_error {
 
 typedef struct vp_ctx vp_ctx; /* the host's side of one instance; opaque */
 typedef struct vp_out vp_out; /* the host's side of one stream's way out; opaque */
+
+/*
+ * NAMES OF FAILURES
+ *
+ * A sentence about a failure (of VP_FAILED, of a vp_error) may begin with one of these and ": ", as in
+ * "quota: the account has no characters left". The host counts and shows the name; the sentence is for people.
+ */
+#define VP_FAILURE_AUTH "auth"               /* the maker does not accept the key */
+#define VP_FAILURE_QUOTA "quota"             /* what the account may use is used up */
+#define VP_FAILURE_BUSY "busy"               /* too much at once; later it works again */
+#define VP_FAILURE_BAD_REQUEST "bad_request" /* the maker refuses the text, a setting, a model */
+#define VP_FAILURE_NOT_FOUND "not_found"     /* there is no such voice, or the account may not use it */
+#define VP_FAILURE_UNREACHABLE "unreachable" /* no connection to the maker */
+#define VP_FAILURE_TIMEOUT "timeout"         /* it took too long to begin, or to go on */
+#define VP_FAILURE_NO_AUDIO "no_audio"       /* it ended well and without any sound */
+#define VP_FAILURE_CUT "cut"                 /* the sound broke off */
+#define VP_FAILURE_SERVER "server"           /* the maker says it is its own fault, or nobody understands its answer */
 
 /* What the host offers. */
 typedef struct vp_host {
@@ -208,9 +226,19 @@ typedef struct vp_plugin {
   /* [the stream's media thread, never blocks] The stream is over and its pointer dead when this returns. */
   void (*stop)(void *stream);
 
-  /* [any thread] Something by name that came after version 1, or NULL. May itself be NULL. */
+  /* [any thread] Something by name that came after version 1, or NULL. May itself be NULL. Known: VP_CATALOG_ID. */
   const void *(*extension)(const char *id);
 } vp_plugin;
+
+/* Extension of a plugin: what can be chosen from. Static, never changing. */
+#define VP_CATALOG_ID "catalog/1"
+typedef struct vp_catalog {
+  uint32_t size; /* sizeof as the plugin was built */
+
+  /* [control thread, may block for 10 s] Calls put(to, json) once with the list below and answers VP_OK; else error
+     holds a sentence. Never called for an instance that is closing. */
+  int32_t (*list)(void *self, void (*put)(void *to, vp_bytes json), void *to, vp_error *error);
+} vp_catalog;
 
 /* [any thread] The only symbol. NULL: "I cannot serve a host of this version". */
 VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
@@ -247,6 +275,11 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *
  *   {"do": "hang_up"}     end the call once what was said has been heard
  *   {"do": "own_turns"}   during start: "turns" is "own" for this call
+ *
+ * What vp_catalog.list puts; `id` is what `[voices.NAME]` is given, every other member may be left out:
+ *
+ *   { "voices": [ {"id": "21m00Tcm4TlvDq8ikWAM", "name": "Rachel", "language": "en", "about": "calm, premade"} ],
+ *     "models": [ {"id": "flash", "name": "Flash", "languages": ["en", "de"], "max_characters": 40000} ] }
  *
  * Ignore members that you do not know, and so does the host.
  */

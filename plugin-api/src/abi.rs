@@ -75,7 +75,8 @@ pub mod kind {
     pub const ACTION: u16 = 11;
     /// From a plugin: turn `turn` is complete. A voice that says DONE without any AUDIO has failed.
     pub const DONE: u16 = 12;
-    /// From a plugin: turn `turn` failed; `data` is a sentence for the log.
+    /// From a plugin: turn `turn` failed; `data` is a sentence for the log, with a name of [`failure`](super::failure)
+    /// before it where one fits.
     pub const FAILED: u16 = 13;
     /// First of the kinds that a pair of host and plugin may agree on between themselves.
     pub const PRIVATE: u16 = 0x8000;
@@ -101,6 +102,53 @@ pub mod status {
     pub const ERROR: i32 = -1;
     /// The plugin panicked inside the call; the panic was stopped on its side.
     pub const PANIC: i32 = -2;
+}
+
+/// Why something failed: names that stay the same whatever the sentence says, to be counted and looked for.
+///
+/// A sentence about a failure (of FAILED, of a [`VpError`]) may begin with one of them and `": "`, as in
+/// `quota: the account has no characters left`. Without one it is a failure that has no name.
+pub mod failure {
+    /// The maker does not accept the key.
+    pub const AUTH: &str = "auth";
+    /// What the account may use is used up.
+    pub const QUOTA: &str = "quota";
+    /// Too much at once, of ours or of everybody's: later it works again.
+    pub const BUSY: &str = "busy";
+    /// The maker refuses what was asked: the text, a setting, a model.
+    pub const BAD_REQUEST: &str = "bad_request";
+    /// There is no such voice, or the account may not use it.
+    pub const NOT_FOUND: &str = "not_found";
+    /// No connection to the maker.
+    pub const UNREACHABLE: &str = "unreachable";
+    /// It took too long to begin, or to go on.
+    pub const TIMEOUT: &str = "timeout";
+    /// It ended well and without any sound.
+    pub const NO_AUDIO: &str = "no_audio";
+    /// The sound broke off.
+    pub const CUT: &str = "cut";
+    /// The maker says that it is its own fault, or answers what nobody understands.
+    pub const SERVER: &str = "server";
+
+    /// All of them.
+    pub const ALL: [&str; 10] = [
+        AUTH,
+        QUOTA,
+        BUSY,
+        BAD_REQUEST,
+        NOT_FOUND,
+        UNREACHABLE,
+        TIMEOUT,
+        NO_AUDIO,
+        CUT,
+        SERVER,
+    ];
+
+    /// The name at the beginning of a sentence, if it begins with one.
+    pub fn name_of(sentence: &str) -> Option<&'static str> {
+        let (name, _) = sentence.split_once(": ")?;
+        ALL.into_iter().find(|known| *known == name)
+    }
 }
 
 /// What a library can be: bits of [`VpPlugin::roles`], and the one bit passed to `start`.
@@ -227,6 +275,28 @@ pub struct VpPlugin {
     /// `[any thread]` Something by name that came after version 1, or null; may itself be null.
     pub extension: Option<unsafe extern "C" fn(id: *const c_char) -> *const c_void>,
 }
+
+/// The extension of a plugin that says what can be chosen from: a pointer to this, static in the plugin.
+///
+/// Its JSON is in the header: the voices and models of the account behind one opened instance.
+#[repr(C)]
+pub struct VpCatalog {
+    /// `sizeof` as the plugin was built.
+    pub size: u32,
+    /// `[control, may block, 10 s]` Calls `put` once with the list; may be null, which is as good as no extension. Never
+    /// called for an instance that is closing.
+    pub list: Option<
+        unsafe extern "C" fn(
+            this: *mut c_void,
+            put: VpPut,
+            to: *mut c_void,
+            error: *mut VpError,
+        ) -> i32,
+    >,
+}
+
+/// What [`VpPlugin::extension`] is asked for to get a [`VpCatalog`].
+pub const CATALOG_ID: &str = "catalog/1";
 
 // SAFETY: the table holds function pointers and pointers to static, immutable strings; sharing it between threads
 // shares nothing that changes.

@@ -1,7 +1,10 @@
-//! The one error of the safe side: a sentence. It is not an enum, because nobody but a person reads it: the host puts
-//! it into its log and onto the admin page, and does the same thing whatever it says.
+//! The one error of the safe side: a sentence, and before it a name of the contract where one fits. It is not an enum,
+//! because the host does the same thing whatever it says: it puts the sentence into its log and onto the admin page, and
+//! counts the name.
 
 use std::fmt;
+
+use crate::abi::failure;
 
 /// What went wrong, as a sentence for the person who runs the daemon.
 ///
@@ -24,6 +27,21 @@ impl Error {
         }
     }
 
+    /// An error with one of the names of [`failure`]: `auth`, `quota`, `busy` and so on. They are what an operator counts
+    /// and what tells a wrong key from a busy maker without reading the sentence.
+    pub fn named(name: &'static str, text: impl fmt::Display) -> Error {
+        debug_assert!(
+            failure::ALL.contains(&name),
+            "{name} is no name of the contract"
+        );
+        Error::new(format!("{name}: {text}"))
+    }
+
+    /// The name it was given, if any.
+    pub fn name(&self) -> Option<&'static str> {
+        failure::name_of(&self.text)
+    }
+
     /// What became of a panic: answered with the contract's own status.
     pub(crate) fn panicked(text: &str) -> Error {
         Error {
@@ -36,7 +54,7 @@ impl Error {
         self.panicked
     }
 
-    /// The sentence.
+    /// The sentence, with its name in front.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -91,6 +109,16 @@ mod tests {
         assert_eq!(fails().unwrap_err().text(), "invalid digit found in string");
         assert_eq!(Error::from("no key").text(), "no key");
         assert_eq!(Error::from(format!("no key {}", 1)).to_string(), "no key 1");
+    }
+
+    #[test]
+    fn a_name_stands_before_the_sentence_and_is_found_again() {
+        let error = Error::named(failure::QUOTA, "the account has no characters left");
+        assert_eq!(error.text(), "quota: the account has no characters left");
+        assert_eq!(error.name(), Some("quota"));
+        for sentence in ["quota", "quotas: x", "no quota: x", "cannot open: x", ""] {
+            assert_eq!(Error::new(sentence).name(), None, "{sentence}");
+        }
     }
 
     #[test]

@@ -5,14 +5,18 @@
 //! `this` is a box of `Opened`, made by `open` and taken back by `close`; `stream` is a box of `Running`,
 //! made by `start` and taken back by `stop`.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_void, CStr};
 use std::mem::size_of;
 use std::ptr;
 
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::abi::{status, VpBytes, VpCtx, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut, ABI};
+use crate::abi::{
+    status, VpBytes, VpCatalog, VpCtx, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut, ABI,
+    CATALOG_ID,
+};
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::info::{start_info, StartInfo};
@@ -28,6 +32,8 @@ pub use crate::tts::TtsRole;
 pub trait Role: 'static {
     /// The bit in the table.
     const BIT: u64;
+    /// Whether [`Role::catalog`] is worth asking.
+    const HAS_CATALOG: bool = false;
     /// The opened plugin.
     type Instance: Send + Sync;
     /// One stream; dropping it ends it and releases its way out.
@@ -44,6 +50,10 @@ pub trait Role: 'static {
         info: StartInfo,
         out: OutHandle,
     ) -> Result<Self::Stream>;
+    /// What can be chosen from; waits for the instance's thread.
+    fn catalog(_: &Self::Instance) -> Result<Catalog> {
+        Ok(Catalog::default())
+    }
     /// Takes events; answers a status.
     ///
     /// # Safety
@@ -83,7 +93,7 @@ pub const fn table<L: Library>(name: &'static str, version: &'static str) -> VpP
         start: Some(start::<L>),
         send: Some(send::<L>),
         stop: Some(stop::<L>),
-        extension: Some(extension),
+        extension: Some(extension::<L>),
     }
 }
 
@@ -226,8 +236,48 @@ unsafe extern "C" fn stop<L: Library>(stream: *mut c_void) {
     drop(contain(|| drop(stream)));
 }
 
-unsafe extern "C" fn extension(_: *const c_char) -> *const c_void {
-    ptr::null()
+unsafe extern "C" fn extension<L: Library>(id: *const c_char) -> *const c_void {
+    /// A place for a constant of `L` that can be pointed at.
+    struct Catalogs<L>(L);
+    impl<L: Library> Catalogs<L> {
+        const TABLE: &'static VpCatalog = &VpCatalog {
+            size: size_of::<VpCatalog>() as u32,
+            list: Some(list::<L>),
+        };
+    }
+    // SAFETY: an id is a NUL-terminated string, lent for this call.
+    let asked = (!id.is_null()).then(|| unsafe { CStr::from_ptr(id) });
+    let catalog = asked.is_some_and(|id| id.to_bytes() == CATALOG_ID.as_bytes());
+    if catalog && <L::Role as Role>::HAS_CATALOG {
+        let table: *const VpCatalog = Catalogs::<L>::TABLE;
+        table.cast()
+    } else {
+        ptr::null()
+    }
+}
+
+unsafe extern "C" fn list<L: Library>(
+    this: *mut c_void,
+    put: VpPut,
+    to: *mut c_void,
+    error: *mut VpError,
+) -> i32 {
+    // SAFETY: made in `open` and not closed; shared only.
+    let Opened { instance, host } = unsafe { &*this.cast::<Opened<L::Role>>() };
+    let _working = Working::for_host(host);
+    let listed = contain(|| {
+        let catalog = <L::Role as Role>::catalog(instance)?;
+        Ok(serde_json::to_string(&catalog)?)
+    });
+    match listed {
+        Ok(Ok(json)) => {
+            // SAFETY: the host's function with the host's pointer; the bytes outlive the call.
+            unsafe { put(to, VpBytes::lend(json.as_bytes())) };
+            status::OK
+        }
+        // SAFETY: `error` is the host's, for the length of this call.
+        failed => unsafe { refuse(error, failed) },
+    }
 }
 
 /// Writes why there is no instance or no stream; answers the status.

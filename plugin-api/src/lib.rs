@@ -66,6 +66,8 @@ pub mod abi;
 mod readme {}
 
 #[cfg(feature = "sdk")]
+mod catalog;
+#[cfg(feature = "sdk")]
 mod error;
 #[cfg(feature = "sdk")]
 #[doc(hidden)]
@@ -87,6 +89,8 @@ mod panics;
 #[cfg(feature = "sdk")]
 mod responder;
 #[cfg(feature = "sdk")]
+mod secret;
+#[cfg(feature = "sdk")]
 mod transcriber;
 #[cfg(feature = "sdk")]
 mod tts;
@@ -99,6 +103,8 @@ mod worker;
 /// dependencies of its own.
 #[cfg(feature = "sdk")]
 pub mod prelude {
+    pub use crate::abi::failure;
+    pub use crate::catalog::{Catalog, CatalogModel, CatalogVoice};
     pub use crate::error::{Error, Result};
     pub use crate::format::{Encoding, Format};
     pub use crate::host::{Host, Level};
@@ -106,6 +112,7 @@ pub mod prelude {
     pub use crate::inline::{Inline, InlineEvent};
     pub use crate::out::{Out, Sent};
     pub use crate::responder::{Call, Event, Responder};
+    pub use crate::secret::Secret;
     pub use crate::transcriber::{Heard, Listening, Transcriber};
     pub use crate::tts::{Audio, Say, Tts};
     pub use schemars::JsonSchema;

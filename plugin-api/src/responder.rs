@@ -19,6 +19,7 @@ use crate::inbox::{Inbox, Over, Taken};
 use crate::info::{config, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle, HANG_UP};
 use crate::panics::Contained;
+use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// How long `run` may go on once its call is over, to write something down or close a connection.
@@ -288,9 +289,13 @@ impl<R: Responder> Role for ResponderRole<R> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let json = json.to_vec();
+        let json = Wiped(json.to_vec());
         let line = host.clone();
-        let open = move || async move { R::open(config(&json)?, line).await };
+        let open = move || async move {
+            let read = config(&json.0);
+            drop(json);
+            R::open(read?, line).await
+        };
         Worker::open(name, host, open, |plugin: Arc<R>, call: Call| async move {
             let (inbox, host) = (call.inbox.clone(), call.host.clone());
             attend("responder", async { plugin.run(call).await }, &inbox, &host).await;

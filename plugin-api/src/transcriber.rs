@@ -17,6 +17,7 @@ use crate::inbox::{Inbox, Taken};
 use crate::info::{config, settings, CallInfo, StartInfo};
 use crate::out::OutHandle;
 use crate::responder::{attend, taken};
+use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// A transcriber.
@@ -157,9 +158,13 @@ impl<T: Transcriber> Role for SttRole<T> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let json = json.to_vec();
+        let json = Wiped(json.to_vec());
         let line = host.clone();
-        let open = move || async move { T::open(config(&json)?, line).await };
+        let open = move || async move {
+            let read = config(&json.0);
+            drop(json);
+            T::open(read?, line).await
+        };
         Worker::open(
             name,
             host,

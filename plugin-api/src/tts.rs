@@ -6,13 +6,17 @@
 
 use std::future::{pending, Future};
 use std::marker::PhantomData;
+use std::sync::mpsc::{sync_channel, SyncSender};
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{json, Value};
+use tokio::time::timeout;
 
-use crate::abi::{flag, kind, role, status, VpEvent};
+use crate::abi::{failure, flag, kind, role, status, VpEvent};
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::{mulaw, Encoding, Format};
@@ -21,11 +25,15 @@ use crate::inbox::{Inbox, Over, Taken};
 use crate::info::{config, settings, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle};
 use crate::panics::Contained;
+use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// Bytes handed to the ring at once: 200 ms of µ-law, 50 ms of 16 kHz. Small against the host's 32 KiB, so a barge-in
 /// is noticed soon; large against the 16 bytes that each record costs. Even, so no sample is cut.
 const PIECE_BYTES: usize = 1600;
+
+/// How long [`Tts::catalog`] may take: below the 10 s that the host waits.
+const CATALOG_PATIENCE: Duration = Duration::from_secs(9);
 
 /// A voice.
 pub trait Tts: Send + Sync + Sized + 'static {
@@ -45,8 +53,14 @@ pub trait Tts: Send + Sync + Sized + 'static {
         async {}
     }
 
+    /// The voices and models that can be chosen from, for `voice-streamer voices`; nothing unless written. Never asked for
+    /// by a call. Given up after 9 seconds.
+    fn catalog(&self) -> impl Future<Output = Result<Catalog>> {
+        async { Ok(Catalog::default()) }
+    }
+
     /// Says one utterance into `out`. A barge-in drops this future at its next `.await`. An error is written to the
-    /// log, and so is success without any sound: silence on the phone is never right.
+    /// log, best with a name ([`Error::named`]); so is success without any sound, for silence on the phone is never right.
     fn speak(&self, say: Say<Self::Voice>, out: &mut Audio) -> impl Future<Output = Result<()>>;
 }
 
@@ -162,6 +176,14 @@ impl Audio {
 /// The [`Role`] of a voice.
 pub struct TtsRole<T>(PhantomData<T>);
 
+/// What the instance's thread is asked for.
+pub enum Ask<V> {
+    /// Drive a stream.
+    Stream(Start<V>),
+    /// Say what can be chosen from.
+    Catalog(SyncSender<Result<Catalog>>),
+}
+
 /// What a stream of a voice is started with.
 pub struct Start<V> {
     inbox: Arc<Inbox>,
@@ -180,7 +202,8 @@ impl Drop for Stream {
 
 impl<T: Tts> Role for TtsRole<T> {
     const BIT: u64 = role::TTS;
-    type Instance = Worker<Start<T::Voice>>;
+    const HAS_CATALOG: bool = true;
+    type Instance = Worker<Ask<T::Voice>>;
     type Stream = Stream;
 
     fn describe() -> Value {
@@ -191,12 +214,22 @@ impl<T: Tts> Role for TtsRole<T> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let json = json.to_vec();
+        let json = Wiped(json.to_vec());
         let line = host.clone();
-        let open = move || async move { T::open(config(&json)?, line).await };
+        let open = move || async move {
+            let read = config(&json.0);
+            drop(json);
+            T::open(read?, line).await
+        };
         let line = host.clone();
-        Worker::open(name, host, open, move |plugin, start| {
-            drive::<T>(plugin, start, line.clone())
+        Worker::open(name, host, open, move |plugin, ask| {
+            let line = line.clone();
+            async move {
+                match ask {
+                    Ask::Stream(start) => drive::<T>(plugin, start, line).await,
+                    Ask::Catalog(answer) => list(&*plugin, &answer).await,
+                }
+            }
         })
     }
 
@@ -216,14 +249,39 @@ impl<T: Tts> Role for TtsRole<T> {
         let inbox = Arc::new(Inbox::new(out, &[kind::SPEAK], info.format));
         // Made before the start is sent, so that the way out is released whatever becomes of it.
         let stream = Stream(inbox.clone());
-        instance.start(Start { inbox, info, voice })?;
+        instance.start(Ask::Stream(Start { inbox, info, voice }))?;
         Ok(stream)
+    }
+
+    fn catalog(instance: &Self::Instance) -> Result<Catalog> {
+        let (answer, answered) = sync_channel(1);
+        instance.start(Ask::Catalog(answer))?;
+        let gone = |_| Err("the plugin's thread ended while it made its list".into());
+        answered.recv().unwrap_or_else(gone)
     }
 
     unsafe fn send(stream: &mut Stream, _: &Host, events: &[VpEvent]) -> i32 {
         // SAFETY: promised by the caller.
         unsafe { stream.0.send(events) }
     }
+}
+
+/// The task that answers [`Ask::Catalog`].
+async fn list<T: Tts>(plugin: &T, answer: &SyncSender<Result<Catalog>>) {
+    let work = Contained::new(async { plugin.catalog().await });
+    let listed = match timeout(CATALOG_PATIENCE, work).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(panic)) => Err(Error::panicked(&panic)),
+        Err(_) => Err(Error::named(
+            failure::TIMEOUT,
+            format_args!(
+                "the list of voices was not there after {} s",
+                CATALOG_PATIENCE.as_secs()
+            ),
+        )),
+    };
+    // There is room for the one answer; whether anybody still waits for it is no matter here.
+    drop(answer.try_send(listed));
 }
 
 /// One stream's task: one utterance after the other.
@@ -266,7 +324,10 @@ async fn drive<T: Tts>(plugin: Arc<T>, start: Start<T::Voice>, host: Host) {
         let failure = match spoken {
             None => continue,
             Some(Ok(Ok(()))) if audio.sounded => None,
-            Some(Ok(Ok(()))) => Some("the voice finished without sound".to_owned()),
+            Some(Ok(Ok(()))) => Some(format!(
+                "{}: the voice finished without sound",
+                failure::NO_AUDIO
+            )),
             Some(Ok(Err(why))) => Some(why.text().to_owned()),
             Some(Err(panic)) => Some(format!("the voice panicked: {panic}")),
         };

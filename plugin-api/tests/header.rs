@@ -43,6 +43,7 @@ fn layouts() -> Vec<(String, usize)> {
         "vp_plugin" = VpPlugin {
             size, abi, name, version, roles, describe, open, close, start, send, stop, extension
         }
+        "vp_catalog" = VpCatalog { size, list }
     }
 }
 
@@ -141,6 +142,29 @@ fn no_constant_of_the_header_is_left_out() {
         .filter(|name| *name != "VP_ABI")
         .collect();
     assert_eq!(defined.collect::<Vec<_>>(), listed);
+}
+
+/// Names as text: compared as the header writes them, both ways.
+#[test]
+fn failures_and_extensions_have_the_same_names_on_both_sides() {
+    let header = fs::read_to_string(here("include/voice_plugin.h")).unwrap();
+    let texts: Vec<(&str, &str)> = header
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.strip_prefix("#define VP_")?.split_once(" \"")?;
+            Some((name, rest.split_once('"')?.0))
+        })
+        .collect();
+    let mut expected: Vec<(String, &str)> = failure::ALL
+        .iter()
+        .map(|name| (format!("FAILURE_{}", name.to_uppercase()), *name))
+        .collect();
+    expected.push(("CATALOG_ID".to_owned(), CATALOG_ID));
+    let expected: Vec<(&str, &str)> = expected
+        .iter()
+        .map(|(c, text)| (c.as_str(), *text))
+        .collect();
+    assert_eq!(texts, expected);
 }
 
 #[test]

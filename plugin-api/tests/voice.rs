@@ -16,6 +16,7 @@ use voice_plugin::prelude::*;
 /// `halt` after a first sound for ever, `told` what it knows about the call.
 struct Puppet {
     host: Host,
+    lists: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -24,6 +25,9 @@ struct Config {
     /// What `open` does.
     #[serde(default)]
     open: String,
+    /// What `catalog` lists.
+    #[serde(default)]
+    lists: String,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -47,13 +51,40 @@ impl Tts for Puppet {
         match config.open.as_str() {
             "fail" => Err("no key for the maker".into()),
             "panic" => panic!("no model"),
-            _ => Ok(Puppet { host }),
+            _ => Ok(Puppet {
+                host,
+                lists: config.lists,
+            }),
         }
     }
 
     async fn warm(&self, voice: &Voice) {
         self.host
             .log(Level::Debug, "warmed", &[("speed", voice.speed.into())]);
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        match self.lists.as_str() {
+            "" => Ok(Catalog::default()),
+            "fail" => Err(Error::named(
+                failure::AUTH,
+                "the maker does not know the key",
+            )),
+            "panic" => panic!("the list is torn"),
+            id => Ok(Catalog {
+                voices: vec![CatalogVoice {
+                    id: id.to_owned(),
+                    name: "Judy".to_owned(),
+                    language: "en".to_owned(),
+                    ..CatalogVoice::default()
+                }],
+                models: vec![CatalogModel {
+                    id: "loud".to_owned(),
+                    max_characters: Some(7),
+                    ..CatalogModel::default()
+                }],
+            }),
+        }
     }
 
     async fn speak(&self, say: Say<Voice>, out: &mut Audio) -> Result<()> {
@@ -77,6 +108,7 @@ impl Tts for Puppet {
             }
             ("samples", _) => out.write_samples(&[0, 1000, -1000]).await,
             ("fail", _) => Err("the maker refused the words".into()),
+            ("quota", _) => Err(Error::named(failure::QUOTA, "no characters are left")),
             ("panic", why) => panic!("{why}"),
             ("halt", _) => {
                 out.write(&[1; 10]).await?;
@@ -188,7 +220,39 @@ fn success_without_sound_is_a_failure_with_a_name() {
     speak(&stream, 7, "quiet");
     assert_eq!(
         endings(&stream.take_until(kind::FAILED)),
-        ["[7] 0 the voice finished without sound"]
+        ["[7] 0 no_audio: the voice finished without sound"]
+    );
+}
+
+#[test]
+fn a_named_failure_carries_its_name_before_the_sentence() {
+    let plugin = opened();
+    let stream = plugin.start(role::TTS, INFO).unwrap();
+    speak(&stream, 1, "quota");
+    let records = stream.take_until(kind::FAILED);
+    assert_eq!(endings(&records), ["[1] 0 quota: no characters are left"]);
+    let end = records.last().unwrap();
+    assert_eq!(failure::name_of(end.text()), Some(failure::QUOTA));
+}
+
+#[test]
+fn what_can_be_chosen_from_is_listed_by_the_extension() {
+    let listed = |lists: &str| {
+        let plugin = open(plugin_table(), &format!(r#"{{"lists":"{lists}"}}"#)).unwrap();
+        plugin.catalog().unwrap()
+    };
+    assert_eq!(
+        listed("v1").unwrap(),
+        r#"{"voices":[{"id":"v1","name":"Judy","language":"en"}],"models":[{"id":"loud","name":"","max_characters":7}]}"#
+    );
+    assert_eq!(listed("").unwrap(), r#"{"voices":[]}"#);
+    assert_eq!(
+        listed("fail"),
+        Err("auth: the maker does not know the key".to_owned())
+    );
+    assert_eq!(
+        listed("panic"),
+        Err("panicked: the list is torn".to_owned())
     );
 }
 
@@ -370,7 +434,7 @@ fn refused_open_says_why() {
         (
             r#"{"opne":"x"}"#,
             status::ERROR,
-            "the configuration of the plugin does not fit: unknown field `opne`, expected `open`",
+            "the configuration of the plugin does not fit: unknown field `opne`, expected `open` or `lists`",
         ),
         (
             r#"{"open":1}"#,

@@ -9,6 +9,7 @@ use crate::store::{CallChange, NewEvent};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
+use voice_plugin::abi::failure;
 
 /// Writes down one note.
 pub(super) fn tell(house: &House, guest: &Guest, note: &Note) {
@@ -77,8 +78,14 @@ pub(super) fn tell(house: &House, guest: &Guest, note: &Note) {
                 .plugin_failures
                 .get_or_create(&[("step", step)])
                 .inc();
-            warn!(call = %guest.call_sid, step, "a step failed, the call goes on: {text}");
-            ("failed", "", 0, json!({"step": step, "error": text}))
+            // A name of the contract at the beginning of the sentence, to be counted and looked for.
+            let cause = failure::name_of(text);
+            warn!(call = %guest.call_sid, step, cause, "a step failed, the call goes on: {text}");
+            let mut detail = json!({"step": step, "error": text});
+            if let Some(cause) = cause {
+                detail["cause"] = cause.into();
+            }
+            ("failed", "", 0, detail)
         }
         // The end is written by `ended`, once, with the duration.
         Note::Ended { .. } => return,

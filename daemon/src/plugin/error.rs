@@ -220,6 +220,36 @@ pub enum OpenError {
     },
 }
 
+/// Why there is no list of what can be chosen from.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// It said so, panicked, or put something that is no list.
+    #[error("plugin {name} cannot list its voices: {said}")]
+    Refused {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// Its sentence.
+        said: String,
+    },
+    /// It did not return. The thread it blocks is left to it.
+    #[error("plugin {name} did not list its voices within {secs} s: is its maker unreachable?")]
+    Overrun {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// The deadline.
+        secs: u64,
+    },
+    /// No thread to ask it on.
+    #[error("plugin {name} was not asked for its voices, no thread could be started: {cause}")]
+    Thread {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
 /// Why no stream was started. The call needs its fallback.
 #[derive(Debug, Error)]
 #[non_exhaustive]

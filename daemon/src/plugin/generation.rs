@@ -3,12 +3,13 @@
 //! call that began with it ends with it, whatever stands under its name by then.
 
 use super::deadline::{self, NoResult};
-use super::error::{OpenError, StartError};
+use super::error::{CatalogError, OpenError, StartError};
 use super::host::{Ctx, HOST, TARGET};
-use super::library::Library;
+use super::library::{Collected, Library, collect};
 use super::out;
 use super::stream::Stream;
 use super::watch::{Health, Watched};
+use serde_json::Value;
 use std::ffi::{CStr, c_void};
 use std::hint;
 use std::ptr;
@@ -23,6 +24,9 @@ pub const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long `close` may take before it is reported. Nothing waits for it.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a plugin may take to say what can be chosen from.
+pub const CATALOG_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Outs one generation may hold: running streams and those it has not released. Each keeps a ring of 32 KiB, so a plugin
 /// that never releases stops at 128 MiB instead of taking the daemon along; no machine runs this many calls.
@@ -189,6 +193,48 @@ impl Generation {
             code,
             said,
         })
+    }
+
+    /// What can be chosen from, as the plugin says it: the JSON of the contract's `catalog/1`; `None` if the plugin lists
+    /// nothing. Blocks up to [`CATALOG_DEADLINE`]: not for media threads.
+    pub fn catalog(self: &Arc<Self>) -> Result<Option<Value>, CatalogError> {
+        let name = self.name().to_owned();
+        let Some(list) = self.library.table().list else {
+            return Ok(None);
+        };
+        // Held by the thread that asks, so that the instance is not closed under it.
+        let held = Arc::clone(self);
+        let work = move || {
+            let this = held.instance.as_ref().map_or(ptr::null_mut(), |i| i.this);
+            let mut error = VpError::empty();
+            // SAFETY: `this` is open as long as the generation is held; the rest is ours or comes with `collect`.
+            let found = collect(|put, to| unsafe { list(this, put, to, &mut error) });
+            match found {
+                Collected::Json(json) => Ok(json),
+                Collected::Panicked => Err(Answer::of(status::PANIC, &error)),
+                Collected::Refused(code) => Err(Answer::of(code, &error)),
+                Collected::Misused(said) => Err(Answer {
+                    code: status::ERROR,
+                    said,
+                }),
+            }
+        };
+        let refused = |said| CatalogError::Refused {
+            name: name.clone(),
+            said,
+        };
+        match deadline::call(&thread_name("list", &name), CATALOG_DEADLINE, work, drop) {
+            Ok(Ok(json)) => match serde_json::from_slice(&json) {
+                Ok(json) => Ok(Some(json)),
+                Err(no) => Err(refused(format!("what it listed is no JSON: {no}"))),
+            },
+            Ok(Err(Answer { said, .. })) => Err(refused(said)),
+            Err(NoResult::Overrun) => Err(CatalogError::Overrun {
+                name,
+                secs: CATALOG_DEADLINE.as_secs(),
+            }),
+            Err(NoResult::Thread(cause)) => Err(CatalogError::Thread { name, cause }),
+        }
     }
 
     /// Unique within the process, and larger than that of any generation opened before.

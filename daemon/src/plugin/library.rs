@@ -10,15 +10,15 @@ use super::host::TARGET;
 use super::keep;
 use libloading::os::unix;
 use std::collections::HashMap;
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::{self, offset_of, size_of};
 use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use voice_plugin::abi::{
-    ABI, ENTRY_SYMBOL, VpBytes, VpCtx, VpEntry, VpError, VpEvent, VpHost, VpOut, VpPlugin, role,
-    status,
+    ABI, CATALOG_ID, ENTRY_SYMBOL, VpBytes, VpCatalog, VpCtx, VpEntry, VpError, VpEvent, VpHost,
+    VpOut, VpPlugin, VpPut, role, status,
 };
 
 /// How long constructors, the entry and `describe` may take together.
@@ -68,7 +68,12 @@ pub(crate) struct Table {
     ) -> i32,
     pub(crate) send: unsafe extern "C" fn(*mut c_void, *const VpEvent, usize) -> i32,
     pub(crate) stop: unsafe extern "C" fn(*mut c_void),
+    /// Of the extension `catalog/1`; none if the plugin has no such extension.
+    pub(crate) list: Option<List>,
 }
+
+/// `vp_catalog.list`.
+pub(crate) type List = unsafe extern "C" fn(*mut c_void, VpPut, *mut c_void, *mut VpError) -> i32;
 
 /// One build of a plugin, mapped for the rest of the process's life.
 pub struct Library {
@@ -266,12 +271,21 @@ unsafe fn read(table: *const VpPlugin) -> Result<Face, LoadProblem> {
         start: required!(start),
         send: required!(send),
         stop: required!(stop),
+        // SAFETY: the size was read above.
+        list: unsafe { list(table, size as usize) },
     };
     let describe = match member!(describe) {
         None => describe::of_the_silent(roles),
         Some(describe) => {
-            // SAFETY: a function of the plugin's table.
-            let json = unsafe { collect(describe) }.map_err(LoadProblem::Describe)?;
+            // SAFETY: a function of the plugin's table, called with what it expects.
+            let ask = |put, to| unsafe { describe(put, to) };
+            let json = match collect(ask) {
+                Collected::Json(json) => Ok(json),
+                Collected::Panicked => Err("it panicked".to_owned()),
+                Collected::Refused(code) => Err(format!("`describe` answered {code}")),
+                Collected::Misused(how) => Err(how),
+            };
+            let json = json.map_err(LoadProblem::Describe)?;
             describe::read(&json, roles).map_err(LoadProblem::Describe)?
         }
     };
@@ -302,26 +316,59 @@ unsafe fn text(at: *const c_char, member: &'static str) -> Result<String, LoadPr
         .map_err(|_| LoadProblem::BadText(member))
 }
 
-/// Calls `describe` and keeps what it puts.
+/// The function behind the extension `catalog/1`, if the plugin has it.
 ///
 /// # Safety
-/// `describe` is a function of a plugin's table.
-unsafe fn collect(
-    describe: unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void, VpBytes), *mut c_void) -> i32,
-) -> Result<Vec<u8>, String> {
+/// `table` is a whole table of our ABI, of `size` bytes.
+unsafe fn list(table: *const VpPlugin, size: usize) -> Option<List> {
+    type Extension = Option<unsafe extern "C" fn(*const c_char) -> *const c_void>;
+    if size < offset_of!(VpPlugin, extension) + size_of::<Extension>() {
+        return None;
+    }
+    // SAFETY: the member lies within the size.
+    let extension = unsafe { (&raw const (*table).extension).read() }?;
+    let id = CString::new(CATALOG_ID).ok()?;
+    // SAFETY: the plugin's function with an id that is lent for the call.
+    let catalog = unsafe { extension(id.as_ptr()) }.cast::<VpCatalog>();
+    if catalog.is_null() {
+        return None;
+    }
+    // SAFETY: the contract makes it a static table that begins with its size.
+    let size = unsafe { (&raw const (*catalog).size).read() };
+    if (size as usize) < offset_of!(VpCatalog, list) + size_of::<Option<List>>() {
+        return None;
+    }
+    // SAFETY: the member lies within the size.
+    unsafe { (&raw const (*catalog).list).read() }
+}
+
+/// What became of a function that puts JSON.
+pub(crate) enum Collected {
+    Json(Vec<u8>),
+    /// It answered this, which is neither OK nor a panic.
+    Refused(i32),
+    Panicked,
+    /// It put too much, or more than once; in half a sentence.
+    Misused(String),
+}
+
+/// Calls a plugin's function that puts JSON once, and keeps what it puts.
+pub(crate) fn collect(ask: impl FnOnce(VpPut, *mut c_void) -> i32) -> Collected {
     let mut put = Put::default();
-    // SAFETY: `take` gets the pointer it expects, which outlives the call.
-    let answer = unsafe { describe(take, ptr::from_mut(&mut put).cast()) };
+    // `take` gets the pointer it expects, which outlives the call.
+    let answer = ask(take, ptr::from_mut(&mut put).cast());
     match (answer, put) {
-        (status::PANIC, _) => Err("it panicked".to_owned()),
-        (status::OK, Put { times: 0 | 1, json }) if json.len() <= DESCRIBE_BYTES => Ok(json),
+        (status::PANIC, _) => Collected::Panicked,
+        (status::OK, Put { times: 0 | 1, json }) if json.len() <= DESCRIBE_BYTES => {
+            Collected::Json(json)
+        }
         (status::OK, Put { times: 0 | 1, .. }) => {
-            Err(format!("it is longer than {DESCRIBE_BYTES} bytes"))
+            Collected::Misused(format!("it is longer than {DESCRIBE_BYTES} bytes"))
         }
         (status::OK, Put { times, .. }) => {
-            Err(format!("it was put {times} times, once is allowed"))
+            Collected::Misused(format!("it was put {times} times, once is allowed"))
         }
-        (code, _) => Err(format!("`describe` answered {code}")),
+        (code, _) => Collected::Refused(code),
     }
 }
 

@@ -33,7 +33,7 @@ mod fixtures;
 mod tests;
 
 pub use describe::{Describe, Encoding, Format};
-pub use error::{Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
-pub use generation::{CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
+pub use error::{CatalogError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
+pub use generation::{CATALOG_DEADLINE, CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
 pub use library::{LOAD_DEADLINE, Library, resident_builds};
 pub use stream::{Record, Stream};

@@ -185,6 +185,26 @@ fn a_plugin_that_will_not_open_says_why() {
     );
 }
 
+#[test]
+fn a_plugin_lists_what_can_be_chosen_from_or_says_why_not() {
+    let bench = Bench::new();
+    let listed = |n: u32| {
+        let listed = bench.open(&format!("{{\"lists\":{n}}}")).catalog();
+        listed.map_err(|no| no.to_string())
+    };
+    let voices = serde_json::json!({"voices": [{"id": "v1"}]});
+    assert_eq!(listed(1), Ok(Some(voices)));
+    for (n, said) in [
+        (2, "what it listed is no JSON"),
+        (3, "it was put 2 times"),
+        (4, "plugin test cannot list its voices: auth: who are you?"),
+        (5, "it did not say why"),
+    ] {
+        let no = listed(n).unwrap_err();
+        assert!(no.contains(said), "{n}: {no}");
+    }
+}
+
 fn pipe() -> (PipeReader, PipeWriter) {
     std::io::pipe().unwrap()
 }

@@ -4,7 +4,8 @@
  * n bytes of sound in records of 1000, going on at every WRITABLE, and DONE. DTMF 1 pretends to panic, 2 to fail.
  * The configuration "refuse" or "panic" is turned down at open; the info "refuse" or "panic" at start; "leak" keeps the
  * out over stop and releases it at close; "double" releases it twice. The configuration {"closed":FD} makes close write
- * a letter to that descriptor, {"gate":FD} makes open read one first.
+ * a letter to that descriptor, {"gate":FD} makes open read one first. {"lists":N} says what catalog/1 puts: 1 a list,
+ * 2 no JSON, 3 twice, 4 a refusal, 5 a panic.
  */
 #include "voice_plugin.h"
 #include <stdio.h>
@@ -21,6 +22,7 @@ static const vp_host *host;
 typedef struct {
   vp_ctx *ctx;
   int closed;
+  int lists;
   vp_out *leaked;
 } self_t;
 
@@ -79,6 +81,7 @@ static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self
   self_t *me = calloc(1, sizeof *me);
   me->ctx = ctx;
   me->closed = number(config, "\"closed\":");
+  me->lists = number(config, "\"lists\":");
   h->log(ctx, 3, text("open"), text(""));
   *self = me;
   return VP_OK;
@@ -176,7 +179,21 @@ static void stop_(void *stream) {
   free(me);
 }
 
+static int32_t list_(void *self, void (*put)(void *, vp_bytes), void *to, vp_error *error) {
+  switch (((self_t *)self)->lists) {
+  case 1: put(to, text("{\"voices\":[{\"id\":\"v1\"}]}")); return VP_OK;
+  case 2: put(to, text("{")); return VP_OK;
+  case 3: put(to, text("{}")); put(to, text("{}")); return VP_OK;
+  case 4: snprintf(error->msg, sizeof error->msg, VP_FAILURE_AUTH ": who are you?"); return VP_ERROR;
+  default: return VP_PANIC;
+  }
+}
+
+static const vp_catalog catalog = { sizeof catalog, list_ };
+
+static const void *extension_(const char *id) { return strcmp(id, VP_CATALOG_ID) ? 0 : &catalog; }
+
 static const vp_plugin plugin = { sizeof plugin, 1, "test-echo", VERSION, VP_RESPONDER | VP_TTS, describe_,
-                                  open_, close_, start_, send_, stop_, 0 };
+                                  open_, close_, start_, send_, stop_, extension_ };
 
 VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == 1 ? &plugin : 0; }

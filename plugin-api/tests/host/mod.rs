@@ -297,6 +297,29 @@ pub fn host_of_another_version(size: u32, abi: u32) -> &'static VpHost {
 }
 
 impl Opened {
+    /// What can be chosen from, as the extension puts it; `None` when there is no such extension.
+    pub fn catalog(&self) -> Option<Result<String, String>> {
+        unsafe extern "C" fn put(to: *mut c_void, json: VpBytes) {
+            // SAFETY: `to` is the string below; the bytes are lent.
+            unsafe { (*to.cast::<String>()).push_str(std::str::from_utf8(json.bytes()).unwrap()) }
+        }
+        // SAFETY: an id is lent for the call; what is answered is static and of this type, by contract.
+        let found = unsafe {
+            let id = std::ffi::CString::new(CATALOG_ID).unwrap();
+            self.table.extension.unwrap()(id.as_ptr())
+                .cast::<VpCatalog>()
+                .as_ref()
+        };
+        let list = found?.list.unwrap();
+        let (mut json, mut error) = (String::new(), VpError::empty());
+        // SAFETY: every pointer outlives the call, and the instance is open.
+        let status = unsafe { list(self.this, put, ptr::addr_of_mut!(json).cast(), &mut error) };
+        Some(match status {
+            status::OK => Ok(json),
+            _ => Err(sentence(&error)),
+        })
+    }
+
     /// Starts a stream with a ring of the usual size.
     pub fn start(&self, role: u64, info: &str) -> Result<Stream<'_>, Refused> {
         self.start_with(role, info, RING_BYTES)

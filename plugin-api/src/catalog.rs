@@ -1,0 +1,44 @@
+//! What can be chosen from behind an opened voice: the contract's extension `catalog/1`, as values. How it gets to the host
+//! is in `export.rs`.
+
+use serde::Serialize;
+
+/// Voices and models of a maker's account. Empty lists mean that there is nothing to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Catalog {
+    /// What `[voices.NAME]` can be.
+    pub voices: Vec<CatalogVoice>,
+    /// What can make them speak, where there is a choice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<CatalogModel>,
+}
+
+/// One voice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CatalogVoice {
+    /// What is written into the configuration.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// A tag such as `en` or `es-ES`; empty when it is not known or speaks several.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// A few words that help to choose.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub about: String,
+}
+
+/// One model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CatalogModel {
+    /// What is written into the configuration.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Tags of the languages it speaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// The longest text it takes at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_characters: Option<u64>,
+}
