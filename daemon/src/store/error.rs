@@ -95,6 +95,25 @@ pub enum WriteError {
     },
 }
 
+/// Why a change of who may sign in gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// The disk is slow, full or gone. The change is queued and will be written when it can be.
+    #[error(
+        "the change is not on the disk yet; it is queued and will be written when the disk can be written to again"
+    )]
+    Slow,
+    /// The change is not queued and will never be written.
+    #[error(
+        "the change was not made: the queue behind the disk is full; free some disk and try again"
+    )]
+    Full,
+    /// The store was closed.
+    #[error("the change was not made: the store is closed")]
+    Closed,
+}
+
 /// Why records could not be read. Nothing was changed; asking again later is right for every one of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -17,6 +17,7 @@
 //! - A damaged file never becomes an empty one in silence: it is moved aside, and the log, the health and an event say so.
 //! - A call that a dead daemon left open is closed as failed at the next start.
 
+mod account;
 mod disk;
 mod error;
 mod fault;
@@ -40,7 +41,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-pub use error::{OpenError, ReadError, WriteError};
+pub use account::{Account, AccountBook, AccountChange, ApiToken, Session};
+pub use error::{AccountError, OpenError, ReadError, WriteError};
 pub use query::{CallQuery, EventQuery, MAX_PAGE_ROWS, MAX_SCAN_ROWS, Page};
 pub use queue::{QUEUE_CONTROL, QUEUE_EVENTS, QUEUE_EVENTS_BYTES, QUEUE_OPENS};
 pub use record::{
@@ -221,6 +223,42 @@ impl Store {
         if !kept {
             self.shared.dropped_events.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Changes who may sign in; durable when it returns `Ok`. Waits like [`Store::open_call`].
+    pub async fn change_accounts(&self, change: AccountChange) -> Result<(), AccountError> {
+        let (waiter, answer) = oneshot::channel();
+        let pushed = self.shared.queue.push_request(Request {
+            what: What::Account(change),
+            waiter: Some(waiter),
+        });
+        pushed.map_err(|refused| match refused {
+            Refused::Full => AccountError::Full,
+            Refused::Closed => AccountError::Closed,
+        })?;
+        match timeout(Duration::from_millis(OPEN_CALL_WAIT_MS), answer).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(queue::Postponed))) | Err(_) => Err(AccountError::Slow),
+            Ok(Err(_)) => Err(AccountError::Closed),
+        }
+    }
+
+    /// As [`Store::change_accounts`], without waiting: for what may be lost with the process, such as when a session was last seen.
+    pub fn change_accounts_later(&self, change: AccountChange) {
+        let what = What::Account(change);
+        if self
+            .shared
+            .queue
+            .push_request(Request { what, waiter: None })
+            .is_err()
+        {
+            self.shared.dropped_changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Who may sign in. Blocks on the disk.
+    pub fn accounts(&self) -> Result<AccountBook, ReadError> {
+        self.read(account::read)
     }
 
     /// Forgets events and finished calls from before this time (unix ms), in the background and in pieces.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::account::AccountChange;
 use super::record::{CallChange, CallRecord, NewCall};
 
 /// Events that may wait: at 20 calls that write 4 a second, a disk may be away for a quarter of an hour.
@@ -31,11 +32,12 @@ pub const QUEUE_OPENS: usize = QUEUE_CONTROL / 2;
 /// comes next up for some 15 ms.
 pub(crate) const BATCH_ROWS: usize = 1000;
 
-/// What is asked of the table of calls.
+/// What is asked of the tables, events apart.
 #[derive(Debug)]
 pub(crate) enum What {
     Open(NewCall),
     Change(String, CallChange),
+    Account(AccountChange),
     /// Forget what is older than this, unix ms.
     Prune(u64),
 }
@@ -153,7 +155,7 @@ impl Queue {
         }
         let bound = match request.what {
             What::Open(_) => QUEUE_OPENS,
-            What::Change(..) | What::Prune(_) => QUEUE_CONTROL,
+            What::Change(..) | What::Account(_) | What::Prune(_) => QUEUE_CONTROL,
         };
         if state.control.len() + state.control_in_hand >= bound {
             return Err(Refused::Full);

@@ -9,6 +9,8 @@
 //! events_by_call   (sid, id) → ()
 //! ```
 //!
+//! The tables of accounts are in `account.rs`.
+//!
 //! Values are JSON: a new field needs no upgrade, and a file can be rescued with common tools. No `Option` in keys or values:
 //! redb 5 changes how some of those are encoded.
 
@@ -17,6 +19,7 @@ use redb::{
     WriteTransaction,
 };
 
+use super::account;
 use super::fault::Fault;
 use super::table::Tables;
 
@@ -32,7 +35,8 @@ pub(crate) const EVENTS_BY_CALL: TableDefinition<'_, (&str, u64), ()> =
 
 /// Brings the tables from one schema version to the next. The first one here would make version 2 of version 1.
 type Upgrade = fn(&WriteTransaction) -> Result<(), redb::Error>;
-const UPGRADES: [Upgrade; 0] = [];
+/// 2: accounts, sessions, tokens. A build that knows none would answer where this one asks for a sign-in.
+const UPGRADES: [Upgrade; 1] = [account::make_tables];
 
 /// `ended_reason` of the calls that a daemon left open when it died.
 pub const RESTARTED: &str = "daemon restarted";
@@ -85,6 +89,7 @@ fn prepare_with(
         }
         meta.insert("schema", known)?;
     }
+    account::make_tables(&txn)?;
     let mut tables = Tables::open(&txn)?;
     if let Some(at_ms) = restarted_ms {
         tables.close_open_calls(at_ms)?;
@@ -150,7 +155,7 @@ mod tests {
         txn.commit().unwrap();
         assert!(matches!(
             prepare(&db, Some(1)),
-            Err(Fault::Newer { found: 9, known: 1 })
+            Err(Fault::Newer { found: 9, known: 2 })
         ));
         let version = db
             .begin_read()

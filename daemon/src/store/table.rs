@@ -4,6 +4,7 @@
 use redb::{Database, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tracing::error;
 
+use super::account;
 use super::fault::Fault;
 use super::queue::{Batch, What};
 use super::record::{CallChange, CallRecord, NewEvent, RUNNING, is_final};
@@ -53,6 +54,10 @@ pub(crate) fn write(db: &Database, batch: &Batch, ids: Ids) -> Result<Written, F
                 }
             }
             What::Change(sid, change) => tables.change(sid, change)?,
+            What::Account(change) => {
+                account::write(&txn, change)?;
+                None
+            }
             What::Prune(before_ms) => {
                 if tables.prune(*before_ms, written.ids)? {
                     written.prune_more = Some(*before_ms);
