@@ -26,6 +26,15 @@ pub(super) enum Visitor {
     ThisMachine,
 }
 
+impl Visitor {
+    /// How the event log calls the visitor.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Visitor::ThisMachine => "this machine",
+        }
+    }
+}
+
 /// Lets the visitor in; the error is the answer to give.
 pub(super) fn admit<B>(
     desk: &Desk,

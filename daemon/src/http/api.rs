@@ -1,4 +1,4 @@
-//! Logs and calls as JSON, newest first, paged by cursor. For this machine only, until accounts exist.
+//! Logs and calls as JSON, newest first, paged by cursor. Changing a call is in `update.rs`.
 //!
 //! `audio_length` is in true seconds, times are UTC in RFC 3339. A cursor is the id of the last row of a page: rows
 //! that come meanwhile neither repeat nor hide others.
@@ -55,23 +55,33 @@ pub(super) async fn logs(
     }
 }
 
-/// `GET /api/calls/?status=&limit=&before=`
+/// `GET /api/calls/?status=&search=&created_from=&created_until=&limit=&before=`
 pub(super) async fn calls(
     desk: &Arc<Desk>,
     peer: SocketAddr,
     request: &Request<Incoming>,
 ) -> Answer {
-    let asked = match asked(desk, peer, request, &["limit", "before", "status"]) {
-        Ok(asked) => asked,
-        Err(answer) => return *answer,
-    };
-    let query = match (asked.number("before"), asked.limit()) {
-        (Ok(before), Ok(limit)) => CallQuery {
+    let known = [
+        "limit",
+        "before",
+        "status",
+        "search",
+        "created_from",
+        "created_until",
+    ];
+    let query = asked(desk, peer, request, &known).and_then(|asked| {
+        Ok(CallQuery {
             status: asked.word("status"),
-            before,
-            limit,
-        },
-        (Err(answer), _) | (_, Err(answer)) => return *answer,
+            search: asked.word("search"),
+            from_ms: asked.time("created_from", Edge::Start)?,
+            until_ms: asked.time("created_until", Edge::End)?,
+            before: asked.number("before")?,
+            limit: asked.limit()?,
+        })
+    });
+    let query = match query {
+        Ok(query) => query,
+        Err(answer) => return *answer,
     };
     let store = desk.house.store.clone();
     match read(move || store.calls(query)).await {
@@ -115,7 +125,8 @@ fn log(event: &Event) -> Value {
     })
 }
 
-fn call_json(call: &CallRecord) -> Value {
+/// A call as the API shows it.
+pub(super) fn call_json(call: &CallRecord) -> Value {
     json!({
         "id": call.id,
         "call_sid": call.call_sid,
@@ -131,14 +142,14 @@ fn call_json(call: &CallRecord) -> Value {
     })
 }
 
-fn timestamp(unix_ms: u64) -> String {
+pub(super) fn timestamp(unix_ms: u64) -> String {
     let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(ms)
         .map_or_else(|_| unix_ms.to_string(), |time| format!("{time:.3}"))
 }
 
 /// Reads on a thread that may block.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, Answer> {
     match tokio::task::spawn_blocking(work).await {
@@ -195,6 +206,18 @@ impl Asked {
         }
     }
 
+    fn time(&self, name: &str, edge: Edge) -> Result<Option<u64>, Box<Answer>> {
+        let Some(value) = self.word(name) else {
+            return Ok(None);
+        };
+        moment(&value, edge).map(Some).ok_or_else(|| {
+            let detail = format!(
+                "\"{name}\" is a day (2026-11-23) or a time (2026-11-23T09:30:00Z), not \"{value}\""
+            );
+            Box::new(problem(StatusCode::BAD_REQUEST, &detail))
+        })
+    }
+
     fn limit(&self) -> Result<usize, Box<Answer>> {
         match self.number("limit")? {
             None => Ok(PAGE_ROWS),
@@ -205,6 +228,28 @@ impl Asked {
     }
 }
 
+/// Which end of a day is meant when only the day is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    Start,
+    End,
+}
+
+/// Unix ms of a time in RFC 3339, or of the start or end of a day in UTC.
+pub(super) fn moment(text: &str, edge: Edge) -> Option<u64> {
+    let time = match text.parse::<jiff::civil::Date>() {
+        Ok(day) if text.len() == "2026-11-23".len() => {
+            let day = match edge {
+                Edge::Start => day,
+                Edge::End => day.tomorrow().ok()?,
+            };
+            day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()
+        }
+        _ => text.parse::<jiff::Timestamp>().ok()?,
+    };
+    u64::try_from(time.as_millisecond()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +258,23 @@ mod tests {
     fn times_are_utc_with_milliseconds() {
         assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(timestamp(1_763_865_600_123), "2025-11-23T02:40:00.123Z");
+    }
+
+    #[test]
+    fn a_day_is_whole_and_a_time_is_exact() {
+        let day = 86_400_000;
+        for (text, edge, is) in [
+            ("1970-01-02", Edge::Start, Some(day)),
+            ("1970-01-02", Edge::End, Some(2 * day)),
+            ("1970-01-02T00:00:01.5Z", Edge::End, Some(day + 1500)),
+            ("1970-01-02T01:00:00+01:00", Edge::Start, Some(day)),
+            ("1969-12-31", Edge::Start, None),
+            ("yesterday", Edge::Start, None),
+            ("1970-01-02T00:00", Edge::Start, None),
+            ("9999-12-31", Edge::End, None),
+        ] {
+            assert_eq!(moment(text, edge), is, "{text}");
+        }
     }
 
     #[test]

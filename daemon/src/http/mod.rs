@@ -17,6 +17,7 @@ mod api;
 mod configuration;
 mod desk;
 mod probes;
+mod update;
 mod upgrade;
 mod webhook;
 
@@ -218,6 +219,10 @@ async fn route(
             ("/audio/api/logs/", api::logs(desk, peer, &request).await)
         }
         ["api", "calls"] if get => ("/api/calls/", api::calls(desk, peer, &request).await),
+        ["api", "calls", sid] if method == Method::PUT => (
+            "/api/calls/{sid}/",
+            update::put(desk, peer, request, sid).await,
+        ),
         ["api", "calls", sid] if get => (
             "/api/calls/{sid}/",
             api::call(desk, peer, &request, sid).await,

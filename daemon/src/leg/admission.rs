@@ -204,6 +204,19 @@ impl Admission {
         }
     }
 
+    /// Takes back an invitation: the stream of this call will not be let in. False if it has come already, or was never
+    /// invited.
+    pub fn withdraw(&self, call_sid: &str, now: Instant) -> bool {
+        let mut book = self.book();
+        match book.by_sid.get_mut(call_sid) {
+            Some(entry) if matches!(entry.state, State::Waiting { .. }) => {
+                entry.state = State::Ended { since: now };
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Forgets what is old; returns the calls whose stream never came.
     pub fn sweep(&self, now: Instant) -> Vec<Guest> {
         let mut book = self.book();
@@ -241,6 +254,13 @@ impl Admission {
         let book = self.book();
         let entry = book.by_sid.get(call_sid);
         entry.is_some_and(|entry| matches!(entry.state, State::Waiting { .. }))
+    }
+
+    /// Whether this call waits for its stream or talks.
+    pub fn is_present(&self, call_sid: &str) -> bool {
+        let book = self.book();
+        let entry = book.by_sid.get(call_sid);
+        entry.is_some_and(|entry| !matches!(entry.state, State::Ended { .. }))
     }
 
     /// Calls that wait for their stream or talk.
@@ -450,5 +470,21 @@ mod tests {
         assert_eq!(book.present(), 0);
         book.sweep(now + Duration::from_secs(200));
         assert!(book.book().by_sid.is_empty() && book.book().sid_by_token.is_empty());
+    }
+
+    #[test]
+    fn an_invitation_can_be_taken_back_until_the_stream_has_come() {
+        let book = book(10, 10);
+        let now = Instant::now();
+        let token = fresh(book.admit(guest("CA1", "+1"), now, str::to_owned));
+        assert!(book.withdraw("CA1", now) && !book.is_present("CA1"));
+        assert_eq!(
+            book.spend(Some(&token), "CA1", now).unwrap_err(),
+            Refusal::SpentToken
+        );
+        let token = fresh(book.admit(guest("CA2", "+1"), now, str::to_owned));
+        book.spend(Some(&token), "CA2", now).unwrap();
+        assert!(!book.withdraw("CA2", now) && book.is_present("CA2"));
+        assert!(!book.withdraw("CA3", now) && !book.is_present("CA3"));
     }
 }

@@ -142,6 +142,7 @@ pub(super) fn ended(house: &House, guest: &Guest, why: Why, lasted: Duration, un
             duration_ms: Some(duration_ms),
             ended_reason: Some(reason.into()),
             at_ms: unix_ms(),
+            ..CallChange::default()
         },
     );
     info!(call = %guest.call_sid, reason, duration_ms, underruns, "call ended");

@@ -15,7 +15,7 @@ use super::table::decode;
 
 /// Most rows on a page, whatever is asked for: some 8 MB of the longest texts.
 pub const MAX_PAGE_ROWS: usize = 1000;
-/// Most rows looked at for one page of events filtered by name; about 50 ms. The page may then be short, and its cursor goes on.
+/// Most rows looked at for one page that is filtered by more than an index; about 50 ms for events. The page may then be short, and its cursor goes on.
 pub const MAX_SCAN_ROWS: usize = 50_000;
 
 /// Which calls, and how many.
@@ -23,10 +23,30 @@ pub const MAX_SCAN_ROWS: usize = 50_000;
 pub struct CallQuery {
     /// Only calls with this status.
     pub status: Option<String>,
+    /// Only calls whose name or one of whose numbers has this in it; upper and lower case are the same.
+    pub search: Option<String>,
+    /// Only calls opened at this time or later, unix ms.
+    pub from_ms: Option<u64>,
+    /// Only calls opened before this time, unix ms.
+    pub until_ms: Option<u64>,
     /// Only calls with a smaller id: the cursor.
     pub before: Option<u64>,
     /// Rows wanted, 1 to [`MAX_PAGE_ROWS`]; what lies outside is moved inside.
     pub limit: usize,
+}
+
+impl CallQuery {
+    /// Whether this call is asked for, its status apart: for that there is an index.
+    fn wants(&self, call: &CallRecord, search: Option<&str>) -> bool {
+        let found = |search: &str| {
+            [&call.call_sid, &call.from_number, &call.to_number]
+                .iter()
+                .any(|text| text.to_ascii_lowercase().contains(search))
+        };
+        search.is_none_or(found)
+            && self.from_ms.is_none_or(|from| call.created_at_ms >= from)
+            && self.until_ms.is_none_or(|until| call.created_at_ms < until)
+    }
 }
 
 /// Which events, and how many.
@@ -91,10 +111,12 @@ struct Named<'a> {
 pub(crate) fn calls(db: &Database, query: &CallQuery) -> Result<Page<CallRecord>, Fault> {
     let txn = db.begin_read()?;
     let calls = txn.open_table(CALLS)?;
+    let search = query.search.as_ref().map(|text| text.to_ascii_lowercase());
     let read = |id| {
-        Ok(calls
+        let call = calls
             .get(id)?
-            .and_then(|json| decode(json.value(), "call", id)))
+            .and_then(|json| decode::<CallRecord>(json.value(), "call", id));
+        Ok(call.filter(|call| query.wants(call, search.as_deref())))
     };
     let before = query.before.unwrap_or(u64::MAX);
     let limit = bounded(query.limit);

@@ -68,6 +68,10 @@ pub struct CallChange {
     pub duration_ms: Option<u64>,
     /// Why the call ended.
     pub ended_reason: Option<String>,
+    /// Who called, corrected by hand.
+    pub from_number: Option<String>,
+    /// Who was called, corrected by hand.
+    pub to_number: Option<String>,
     /// Now, unix ms.
     pub at_ms: u64,
 }
@@ -121,7 +125,7 @@ fn rank(status: &str) -> Option<usize> {
 }
 
 /// Whether a call with this status is over.
-pub(crate) fn is_final(status: &str) -> bool {
+pub fn is_final(status: &str) -> bool {
     FINAL.contains(&status)
 }
 
@@ -191,8 +195,13 @@ impl NewCall {
 impl CallChange {
     pub(crate) fn bounded(mut self) -> CallChange {
         self.status = self.status.filter(|s| rank(s).is_some());
-        if let Some(reason) = &mut self.ended_reason {
-            cut(reason, MAX_NAME_BYTES);
+        let texts = [
+            &mut self.ended_reason,
+            &mut self.from_number,
+            &mut self.to_number,
+        ];
+        for text in texts.into_iter().flatten() {
+            cut(text, MAX_NAME_BYTES);
         }
         self
     }
@@ -209,8 +218,14 @@ impl CallRecord {
         if let Some(duration_ms) = change.duration_ms {
             self.duration_ms = duration_ms;
         }
-        if let Some(reason) = &change.ended_reason {
-            self.ended_reason.clone_from(reason);
+        for (field, new) in [
+            (&mut self.ended_reason, &change.ended_reason),
+            (&mut self.from_number, &change.from_number),
+            (&mut self.to_number, &change.to_number),
+        ] {
+            if let Some(new) = new {
+                field.clone_from(new);
+            }
         }
         self.updated_at_ms = self.updated_at_ms.max(change.at_ms);
     }
@@ -389,6 +404,7 @@ mod tests {
                     duration_ms,
                     ended_reason,
                     at_ms,
+                    ..CallChange::default()
                 }
                 .bounded()
             })

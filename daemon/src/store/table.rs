@@ -115,6 +115,7 @@ impl<'txn> Tables<'txn> {
                 duration_ms: None,
                 ended_reason: Some(RESTARTED.to_owned()),
                 at_ms,
+                ..CallChange::default()
             };
             self.change(&call.call_sid, &change)?;
             let event = NewEvent {

@@ -306,13 +306,50 @@ async fn a_backward_range_is_an_empty_page() {
                 .calls(CallQuery {
                     before: Some(0),
                     status,
-                    limit: 9
+                    limit: 9,
+                    ..CallQuery::default()
                 })
                 .unwrap()
                 .rows,
             []
         );
     }
+}
+
+#[tokio::test]
+async fn calls_are_found_by_name_number_and_time() {
+    let folder = folder();
+    let store = Store::open(folder.path(), 1).unwrap();
+    for n in 1..=9_u64 {
+        let new = NewCall {
+            from_number: format!("+1555010{n}"),
+            to_number: "+34910000000".into(),
+            at_ms: n * 100,
+            ..call(&format!("CAab{n}"))
+        };
+        store.open_call(new).await.unwrap();
+    }
+    let list = |query: CallQuery| {
+        let page = store.calls(CallQuery { limit: 4, ..query }).unwrap();
+        (
+            page.rows.iter().map(|call| call.id).collect::<Vec<_>>(),
+            page.next,
+        )
+    };
+    let search = |text: &str| CallQuery {
+        search: Some(text.into()),
+        ..CallQuery::default()
+    };
+    assert_eq!(list(search("caAB7")), (vec![7], None));
+    assert_eq!(list(search("5550103")), (vec![3], None));
+    assert_eq!(list(search("+3491")), (vec![9, 8, 7, 6], Some(6)));
+    assert_eq!(list(search("nobody")), (vec![], None));
+    let between = CallQuery {
+        from_ms: Some(300),
+        until_ms: Some(500),
+        ..CallQuery::default()
+    };
+    assert_eq!(list(between), (vec![4, 3], None));
 }
 
 #[tokio::test]
@@ -334,6 +371,7 @@ async fn calls_are_listed_newest_first_by_status_and_by_cursor() {
                 status: status.map(Into::into),
                 before,
                 limit,
+                ..CallQuery::default()
             })
             .unwrap();
         (
