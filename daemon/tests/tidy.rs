@@ -75,7 +75,11 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     ("store", &["reqwest", "hyper", "fastwebsockets"]),
     ("phone", &["redb", "libloading"]),
-    ("http", &["redb", "libloading", "fastwebsockets"]),
+    // Markup that was not escaped; see `http/pages`.
+    (
+        "http",
+        &["redb", "libloading", "fastwebsockets", "PreEscaped"],
+    ),
 ];
 
 /// A file that may say a word its room must not, because it is the room's one hand.

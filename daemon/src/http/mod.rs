@@ -5,6 +5,7 @@
 //!     /twilio/…            webhook.rs   the carrier asks what to do, or tells how a call went
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
 //!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
+//!     /audio/logs/ /assets/ pages/      what people see in a browser
 //!     /healthz /readyz /metrics  probes.rs
 //!   who may see and do what: access.rs
 //! ```
@@ -16,6 +17,7 @@ mod answer;
 mod api;
 mod configuration;
 mod desk;
+mod pages;
 mod probes;
 mod update;
 mod upgrade;
@@ -227,12 +229,18 @@ async fn route(
             "/api/calls/{sid}/",
             api::call(desk, peer, &request, sid).await,
         ),
+        ["audio", "logs"] if get => ("/audio/logs/", pages::logs(desk, peer, &request).await),
+        ["assets", folder, name] if get => ("/assets/", pages::asset(&request, folder, name)),
+        [""] if get => ("/", pages::front_door()),
         ["healthz"] if get => ("/healthz", probes::health()),
         ["readyz"] if get => ("/readyz", probes::ready(desk)),
         ["metrics"] if get => ("/metrics", probes::metrics(desk, peer, &request)),
         ["twilio", "stream" | "status" | "stream-status"]
         | ["ws", "audio", "stream"]
         | ["audio", "api", "logs"]
+        | ["audio", "logs"]
+        | ["assets", _, _]
+        | [""]
         | ["api", "calls"]
         | ["api", "calls", _]
         | ["healthz" | "readyz" | "metrics"] => {

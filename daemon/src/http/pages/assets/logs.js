@@ -1,0 +1,1 @@
+// The page of logs, once the browser runs scripts.
