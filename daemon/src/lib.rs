@@ -25,6 +25,7 @@
 //!         │      │        ├──→ store   (leg and http hold a handle; the store knows none of them)
 //!         │      ├──→ config  (handed down as a snapshot, never fetched)
 //!         │      └──→ metrics (counters, held by whoever counts)
+//!         ├──→ log     (also at hand for the daemon: levels change while it runs)
 //!         └──→ phone → carrier, media
 //! ```
 
@@ -35,6 +36,7 @@ pub mod config;
 pub mod daemon;
 pub mod http;
 pub mod leg;
+pub mod log;
 pub mod media;
 pub mod metrics;
 pub mod phone;

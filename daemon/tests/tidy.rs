@@ -12,12 +12,14 @@ const ARROW: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
-        &["carrier", "config", "daemon", "media", "phone", "plugin"],
+        &[
+            "carrier", "config", "daemon", "log", "media", "phone", "plugin",
+        ],
     ),
     (
         "daemon",
         &[
-            "call", "config", "http", "leg", "media", "metrics", "plugin", "store",
+            "call", "config", "http", "leg", "log", "media", "metrics", "plugin", "store",
         ],
     ),
     ("http", &["call", "carrier", "config", "leg", "store"]),
@@ -25,6 +27,7 @@ const ARROW: &[(&str, &[&str])] = &[
         "leg",
         &["call", "carrier", "media", "metrics", "plugin", "store"],
     ),
+    ("log", &["config"]),
     ("phone", &["carrier", "media"]),
     ("carrier", &["media"]),
     ("config", &[]),

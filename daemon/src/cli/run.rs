@@ -1,16 +1,14 @@
 //! `run`: start the daemon, wait for a signal, end it in order.
 
 use super::{Failure, load, runtime_workers};
-use crate::config::LogFormat;
-use crate::daemon::{Daemon, Overrides, StartError};
+use crate::daemon::{Daemon, Overrides, SetLogLevel, StartError};
+use crate::log;
 use clap::Args;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
@@ -25,11 +23,14 @@ pub(super) struct RunArguments {
 
 pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {
     let config = load(path)?;
-    start_log(&config.log.level, config.log.format);
+    let log = log::start(&config.log).map_err(|error| Failure::config(error.to_string()))?;
     let overrides = Overrides {
         listen: arguments.listen,
         state: arguments.state.clone(),
-        set_log_level: None,
+        set_log_level: Some(SetLogLevel::by({
+            let log = log.clone();
+            move |level| log.set_level(level)
+        })),
     };
     let drain = Duration::from_secs(config.limits.drain_secs);
     runtime_workers()?.block_on(async {
@@ -54,6 +55,7 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
         };
         daemon.drain(drain, again).await;
         info!("stopped");
+        log.flush();
         Ok(())
     })
 }
@@ -66,25 +68,5 @@ fn as_failure(error: StartError) -> Failure {
         }
         StartError::Listen { .. } => Failure::temporary(message),
         StartError::Store(_) | StartError::System(_) => Failure::failed(message),
-    }
-}
-
-/// Log lines on stderr; `RUST_LOG` wins over the file.
-fn start_log(level: &str, format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(terminal);
-    // A second logger can only be one that a test has set: its choice stays.
-    let set = match format {
-        LogFormat::Json => log.json().try_init(),
-        LogFormat::Auto if !terminal => log.json().try_init(),
-        LogFormat::Auto | LogFormat::Text => log.try_init(),
-    };
-    if set.is_err() {
-        info!("logging was set up already");
     }
 }

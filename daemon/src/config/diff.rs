@@ -145,7 +145,7 @@ fn takes(key: &str, before: &Sheet, after: &Sheet) -> Takes {
         )
         | ("store", _)
         | ("media", "threads")
-        | ("log", "format") => Takes::Restart,
+        | ("log", "file" | "format") => Takes::Restart,
         ("limits", "call_secs") | ("media", _) => Takes::NextCall,
         ("http" | "twilio" | "limits" | "log", _) => Takes::AtOnce,
         ("voices", _) => Takes::NextUtterance,

@@ -179,6 +179,7 @@ fn log(root: &mut Table<'_>) -> Log {
             .read("level", meaning::log_level)
             .unwrap_or_else(|| "info".to_owned()),
         format: t.choice("format", &formats, LogFormat::Auto),
+        file: t.text("file").map(|text| t.page.folder.join(text.text)),
     };
     t.finish_in(root);
     log

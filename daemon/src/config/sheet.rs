@@ -58,7 +58,11 @@ impl Config {
         let Media { threads, lead_ms } = self.media;
         sheet.put("media.threads", threads);
         sheet.put("media.lead_ms", lead_ms);
-        let Log { level, format } = &self.log;
+        let Log {
+            level,
+            format,
+            file,
+        } = &self.log;
         sheet.put("log.level", level.as_str());
         sheet.put(
             "log.format",
@@ -68,6 +72,8 @@ impl Config {
                 LogFormat::Json => "json",
             },
         );
+        let file = file.as_ref().map(|file| file.display().to_string());
+        sheet.some("log.file", file.as_deref());
         for (name, plugin) in &self.plugins {
             sheet.plugin(&format!("plugins.{name}"), plugin);
         }

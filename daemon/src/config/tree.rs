@@ -110,12 +110,14 @@ pub struct Media {
     pub lead_ms: u64,
 }
 
-/// `[log]`: what is written to stderr.
+/// `[log]`: what is written to stderr, and where else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     /// A level, or a comma-separated list of `target=level`; checked.
     pub level: String,
     pub format: LogFormat,
+    /// A file that gets every line too. A relative one already starts at the configuration's folder.
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,7 +50,7 @@ const MEDIA_THREADS_AUTO: usize = 8;
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub state: Option<PathBuf>,
-    /// How `log.level` takes effect while running; nothing if the environment decides the level.
+    /// How `log.level` takes effect while running; nothing if nobody logs.
     pub set_log_level: Option<SetLogLevel>,
 }
 
