@@ -3,7 +3,7 @@
 
 use super::remote::base_url;
 use super::{Failure, load, runtime, spoken};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::media::wav;
 use crate::phone::{self, Happening, Line, PhoneError, Report, Script, Step, Swarm, SwarmReport};
 use clap::Args;
@@ -74,11 +74,10 @@ pub(super) fn phone(path: &Path, arguments: &PhoneArguments) -> Result<(), Failu
     line.from.clone_from(&arguments.from);
     line.to.clone_from(&arguments.to);
     if let (true, Some(token)) = (config.twilio.validate_signature, &config.twilio.auth_token) {
-        let public = config
-            .http
-            .public_url
-            .clone()
-            .unwrap_or_else(|| line.base.clone());
+        // As the daemon itself does: the configured address, a tunnel's, its own.
+        let lent = || config::lent_url(&config.store.path).ok().flatten();
+        let public = config.http.public_url.clone().or_else(lent);
+        let public = public.unwrap_or_else(|| line.base.clone());
         line = line.signed(token.expose(), &public);
     }
     match arguments.calls {

@@ -91,7 +91,6 @@ fn http(root: &mut Table<'_>, rules: &mut Rules) -> Http {
         ),
         header_timeout_secs: t.number("header_timeout_secs", 1..=300, 10, "seconds"),
     };
-    rules.public_url = t.has("public_url");
     t.finish_in(root);
     http
 }

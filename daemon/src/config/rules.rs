@@ -48,8 +48,6 @@ struct Reference {
 #[derive(Default)]
 pub(super) struct Rules {
     pub(super) listen: Option<Range<usize>>,
-    /// Whether the key is there, be its value right or wrong: a wrong one has been reported as that.
-    pub(super) public_url: bool,
     pub(super) auth_token: Option<Range<usize>>,
     pub(super) validate_signature: Option<Range<usize>>,
     /// Headers of the agents.
@@ -148,18 +146,6 @@ impl Rules {
                     place.clone(),
                     "twilio.validate_signature = true needs twilio.auth_token, the key of the signatures",
                     Some("set auth_token = \"${env:TWILIO_AUTH_TOKEN}\" under [twilio]".to_owned()),
-                );
-            }
-            if let Some(place) = &self.auth_token
-                && !self.public_url
-            {
-                page.problem(
-                    place.clone(),
-                    "signatures are checked, but http.public_url is not set: Twilio signs the address it calls",
-                    Some(
-                        "set public_url = \"https://…\" under [http] to the address Twilio reaches you by"
-                            .to_owned(),
-                    ),
                 );
             }
         } else if let Some(place) = &self.listen

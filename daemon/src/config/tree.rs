@@ -74,7 +74,7 @@ pub struct Twilio {
     pub auth_token: Option<Secret>,
     /// The carrier's own API; no path and no slash at the end.
     pub api_url: String,
-    /// Whether requests must be signed. True needs `auth_token` and `http.public_url`; both are there then.
+    /// Whether requests must be signed. True needs `auth_token`, which is there then.
     pub validate_signature: bool,
     /// The operator allows unsigned requests from anywhere, not just from this machine.
     pub allow_unsigned: bool,

@@ -3,6 +3,7 @@
 //! Anything that is missing is said in a sentence before the first call is answered. The default agent must be whole;
 //! another agent whose plugin cannot be loaded is left out, loudly, and its numbers hear the fallback sentence.
 
+mod borrowed;
 mod plugins;
 mod resolved;
 mod steward;
@@ -16,7 +17,8 @@ use crate::http::{self, Desk, Doors};
 use crate::leg::{self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases};
 use crate::metrics::Metrics;
 use crate::store::{CallChange, NewEvent, OpenError, Store};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use borrowed::borrow_address;
 use plugins::{need_default_agent, open_plugins};
 use resolved::{bounds, desk_keys, patience, roster};
 use serde_json::json;
@@ -90,6 +92,7 @@ pub struct Daemon {
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     stewarding: JoinHandle<()>,
+    borrowing: JoinHandle<()>,
     in_force: Arc<ArcSwap<Config>>,
 }
 
@@ -135,6 +138,8 @@ impl Daemon {
             media,
             keys: ArcSwap::from_pointee(desk_keys(&config)),
             configuration: begun.configuration,
+            own_url: own_url(address),
+            borrowed_url: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
         });
         say_how_safe(&config, address);
@@ -144,6 +149,7 @@ impl Daemon {
             connections_per_ip: config.http.max_connections_per_ip,
             header: Duration::from_secs(config.http.header_timeout_secs),
         };
+        let borrowed_in = state.clone();
         let steward = Steward {
             desk: Arc::clone(&desk),
             in_force: Arc::clone(&in_force),
@@ -155,6 +161,7 @@ impl Daemon {
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
         let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));
+        let borrowing = tokio::spawn(borrow_address(Arc::clone(&desk), borrowed_in));
         desk.house.metrics.ready.set(1);
         Ok(Daemon {
             desk,
@@ -163,6 +170,7 @@ impl Daemon {
             serving,
             sweeping,
             stewarding,
+            borrowing,
             in_force,
         })
     }
@@ -191,9 +199,11 @@ impl Daemon {
             serving,
             sweeping,
             stewarding,
+            borrowing,
             ..
         } = self;
         stewarding.abort();
+        borrowing.abort();
         desk.draining.store(true, Ordering::Relaxed);
         desk.house.metrics.ready.set(0);
         desk.house.admission.close();
@@ -283,10 +293,25 @@ fn media_threads(configured: usize) -> usize {
         some => some,
     }
 }
+
+/// How this machine reaches a daemon that listens here.
+fn own_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
 /// What an operator must know about who can reach the daemon.
 fn say_how_safe(config: &Config, address: SocketAddr) {
     if config.twilio.validate_signature {
         info!(%address, "requests of the carrier are checked against its signature");
+        if config.http.public_url.is_none() {
+            warn!(
+                "http.public_url is not set: the carrier cannot be understood until voice-streamer tunnel start lends an address"
+            );
+        }
         return;
     }
     let reach = if address.ip().is_loopback() {

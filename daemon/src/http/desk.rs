@@ -3,7 +3,7 @@
 use super::configuration::Configuration;
 use crate::config::Network;
 use crate::leg::{House, MediaThreads};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::Request;
 use hyper::header::HOST;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Keys of the configuration that the routes need.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeskKeys {
     /// `https://host`, without a path; what the carrier was told.
     pub public_url: Option<String>,
@@ -37,13 +37,30 @@ pub struct Desk {
     pub keys: ArcSwap<DeskKeys>,
     /// How the configuration stands, and the way to have it read again.
     pub configuration: Configuration,
+    /// Our address on this machine, `http://127.0.0.1:8080`.
+    pub own_url: String,
+    /// The public address a tunnel lends us, for as long as it is open.
+    pub borrowed_url: ArcSwapOption<String>,
     pub draining: AtomicBool,
 }
 
 impl Desk {
-    /// What the configuration says now.
+    /// What the configuration says now. Where it names no public address there is the one that a tunnel lends; without
+    /// one, and with a token, our own: then only a caller of this machine who has the token can sign for it, and a
+    /// request is never let through unchecked for want of an address.
     pub(super) fn keys(&self) -> Arc<DeskKeys> {
-        self.keys.load_full()
+        let keys = self.keys.load_full();
+        if keys.public_url.is_some() {
+            return keys;
+        }
+        let url = match (self.borrowed_url.load_full(), &keys.auth_token) {
+            (Some(lent), _) => Some(lent.as_ref().clone()),
+            (None, Some(_)) => Some(self.own_url.clone()),
+            (None, None) => return keys,
+        };
+        let mut keys = DeskKeys::clone(&keys);
+        keys.public_url = url;
+        Arc::new(keys)
     }
 
     /// The address a request came from, through the proxies we trust.
