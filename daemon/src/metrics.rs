@@ -43,6 +43,7 @@ pub struct Metrics {
     pub turns: Counter,
     pub interruptions: Counter,
     pub plugin_failures: Family<Label, Counter>,
+    pub voice_replacements: Counter,
     pub plugin_builds: Gauge,
     pub store_queue: Gauge,
     pub store_dropped: Gauge,
@@ -80,6 +81,7 @@ impl Metrics {
             turns: Counter::default(),
             interruptions: Counter::default(),
             plugin_failures: Family::default(),
+            voice_replacements: Counter::default(),
             plugin_builds: Gauge::default(),
             store_queue: Gauge::default(),
             store_dropped: Gauge::default(),
@@ -196,6 +198,11 @@ impl Metrics {
             "plugin_failures",
             "Failed plugin steps, by step",
             self.plugin_failures.clone(),
+        );
+        r.register(
+            "voice_replacements",
+            "Times a voice failed and its fallback spoke in its place",
+            self.voice_replacements.clone(),
         );
         r.register(
             "plugin_builds",

@@ -57,6 +57,10 @@ pub enum Reply<'a> {
 /// What a voice delivers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Speech<'a> {
+    /// A voice has been asked: the one at this place in the line (another than the core named if the line has changed
+    /// meanwhile), and so many stand behind it. Comes first, whatever the voice then does. Until it comes the core
+    /// takes it that there is no other voice.
+    Begun { voice: u32, fallbacks: u32 },
     /// This many samples stand ready at the leg, in order of arrival.
     Audio { samples: u64 },
     /// The utterance is complete. Without any audio before it this is a failure.

@@ -54,6 +54,9 @@ pub(super) enum Planted {
     ForgetsWhatWasCut,
     SpeaksOnAfterClear,
     AsksTwoAtOnce,
+    LetsTheReplacedSpeakOn,
+    SaysAgainWhatWasHeard,
+    WaitsForTheSilent,
     NeverEnds,
 }
 
@@ -92,6 +95,10 @@ pub struct Call {
     /// When the voice last gave us something, or last had nothing of its own standing ready.
     pub(super) voice_since: CallTime,
     pub(super) voice_failures: u32,
+    /// Which voice is asked next: its place in the line.
+    pub(super) voice: u32,
+    /// When the agent's own voice is worth asking again.
+    pub(super) voice_rested: CallTime,
     /// Samples at the end of the queue that nobody asked for. They are never played.
     pub(super) stray: u64,
     pub(super) stray_noted: bool,
@@ -131,6 +138,8 @@ impl Call {
             cancelled_utterance: 0,
             voice_since: CallTime(0),
             voice_failures: 0,
+            voice: 0,
+            voice_rested: CallTime(0),
             stray: 0,
             stray_noted: false,
             playout: Playout::new(settings.mark_grace_ms),
@@ -205,7 +214,7 @@ impl Call {
             self.responder_is_late();
         }
         if due(self.voice_deadline()) {
-            self.voice_is_late();
+            self.voice_is_late(now);
         }
         if due(self.no_input_deadline()) {
             self.nobody_speaks(now);

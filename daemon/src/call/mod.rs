@@ -21,8 +21,9 @@
 //! What the core expects of the one who drives it:
 //!
 //! - Samples stand ready in one queue, in the order in which they were told. `Play` takes from its front, `Clear`
-//!   empties it. Sound of an utterance up to the last `Cancel`, or of a turn up to the last `CancelReply`, that still
-//!   arrives is dropped there and need not be told.
+//!   empties it. Sound of an utterance up to the last `Cancel` or after its own end, or of a turn up to the last
+//!   `CancelReply`, that still arrives is dropped there and need not be told.
+//! - `Speak` names a voice by its place in the line; `Begun` says first who was asked and how many stand behind.
 //! - From `Speak` to the end of that utterance the responder's own sound is held back, or the two would mix.
 //! - Outputs are drained before the next entry; time never runs backwards (if it does, it is taken to stand still).
 

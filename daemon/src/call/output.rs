@@ -15,11 +15,14 @@ pub enum Output {
     SpeechStarted { turn: Turn },
     /// Tell them that he paused; not yet that he finished.
     SpeechPaused { turn: Turn },
-    /// Ask the voice for an utterance. `fixed` texts are the same in every call: worth keeping as sound.
+    /// Ask a voice for an utterance. `fixed` texts are the same in every call: worth keeping as sound. `voice` is a
+    /// place in the line of the agent's voices: 0 his own, 1 its fallback, and so on. To be answered with
+    /// [`Speech::Begun`](super::Speech::Begun).
     Speak {
         utterance: Utterance,
         text: Cow<'static, str>,
         fixed: bool,
+        voice: u32,
     },
     /// Send this many of the samples that stand ready, in order. Never more than stand ready.
     Play { samples: u64 },
@@ -78,7 +81,19 @@ pub enum Note {
     Digit { digit: char },
     /// Nobody spoke for so long.
     NoInput { count: u32 },
-    /// A step failed; `step` is "responder" or "voice".
+    /// A voice failed and the next in the line has its place from now on. `again`: it says the whole utterance, under
+    /// a new number, because nothing of this one had come; else what had come is all the caller hears of it.
+    VoiceReplaced {
+        utterance: Utterance,
+        turn: Turn,
+        /// The place in the line of the one that failed.
+        voice: u32,
+        /// From the `Speak` to the failure.
+        after_ms: u64,
+        again: bool,
+        reason: String,
+    },
+    /// A step failed; `step` is "responder" or "voice", and a voice fails here only if none stands behind it.
     Failed { step: &'static str, text: String },
     /// The call ended.
     Ended { why: Why },
@@ -93,7 +108,7 @@ pub enum Timer {
     Pace,
     /// Nobody has spoken for too long.
     NoInput,
-    /// A responder or a voice has not answered in time.
+    /// A responder or a voice has not answered in time, or a voice has fallen silent.
     PluginDeadline,
     /// The last mark has not come back in time.
     MarkOverdue,

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!  Queued ──Speak──→ Arriving ──Done──→ Complete ──last mark──→ gone, with one `Note::Heard`
-//!                       └── sound stands ready, is sent, is heard, all at the same time ──┘
+//!    ↑                  │ └── sound stands ready, is sent, is heard, all at the same time ──┘
+//!    └──── failed ──────┘ before any sound came, and another voice stands behind the one that was asked
 //! ```
 //!
 //! Sound that a responder makes itself has no words and begins at Arriving.
 
 use super::input::{Turn, Utterance};
 use super::output::Note;
-use super::time::ms;
+use super::time::{CallTime, ms};
 use std::borrow::Cow;
 
 /// Utterances of one reply that may wait to be spoken or heard; more are refused with a note. At two seconds each
@@ -50,6 +51,10 @@ pub(super) struct Saying {
     pub(super) stage: Stage,
     /// The voice failed in the middle: it will never be heard whole.
     pub(super) broken: bool,
+    /// When the voice was asked for it.
+    pub(super) asked: CallTime,
+    /// Voices that could say it in the place of the one that was asked.
+    pub(super) fallbacks: u32,
     /// Samples the leg was told of.
     pub(super) arrived: u64,
     /// Samples sent.
@@ -72,6 +77,8 @@ impl Saying {
             origin,
             stage: Stage::Queued,
             broken: false,
+            asked: CallTime(0),
+            fallbacks: 0,
             arrived: 0,
             sent: 0,
             start: 0,

@@ -27,8 +27,12 @@ pub struct Settings {
     pub goodbye_text: Option<String>,
     /// Said when the responder failed.
     pub apology_text: Option<String>,
-    /// A responder that is awaited for so long has failed, and so has a voice. 0 = never.
+    /// A responder that is awaited for so long has failed, and so has a voice without a fallback. 0 = never.
     pub reply_deadline_ms: u64,
+    /// A voice that leaves the line silent for so long is replaced, if another stands behind it. 0 = as above.
+    pub voice_deadline_ms: u64,
+    /// After a failure the call stays with the fallback for so long; then the agent's own voice is asked again.
+    pub voice_rest_ms: u64,
     /// An utterance that begins in silence begins with so much sound: short, to be heard soon.
     pub first_play_ms: u64,
     /// After that it goes out in pieces of so much: long, because writes dominate the cost of a call.
@@ -61,6 +65,10 @@ impl Default for Settings {
             goodbye_text: None,
             apology_text: None,
             reply_deadline_ms: 10_000,
+            // The fallback's own first sound comes within 500 ms, so that the caller waits for less than 2 s.
+            voice_deadline_ms: 1500,
+            // Asking in vain costs the caller a second and a half: not at every sentence.
+            voice_rest_ms: 30_000,
             first_play_ms: 40,
             play_ms: 100,
             lead_ms: 300,

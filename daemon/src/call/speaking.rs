@@ -1,5 +1,15 @@
-//! The agent's speech on its way out: one utterance at a time is asked of the voice, its sound is counted as it
+//! The agent's speech on its way out: one utterance at a time is asked of a voice, its sound is counted as it
 //! arrives, sent by lead, marked, and told to the story when it has left the caller's ear or was cut off.
+//!
+//! An agent has a line of voices: his own, its fallback, the fallback's fallback. One that refuses or stays silent has
+//! its place taken by the next, in the same turn:
+//!
+//! ```text
+//!  Speak 5, voice 0 ── no sound, or FAILED ──→ Cancel 5 · Speak 6, voice 1, the same text
+//!                   ── some sound, then none ─→ Cancel 5; what has come is played, the rest is not said: where in the
+//!                                              text it broke off nobody knows, and hearing it twice is worse
+//!  from then on     voice 1, for `voice_rest_ms`; then voice 0 again, and at once if the last of the line fails
+//! ```
 
 use super::input::{Mark, Speech, Utterance, Why};
 #[cfg(test)]
@@ -9,7 +19,7 @@ use super::output::{Note, Output};
 use super::playout::{Next, Ready};
 use super::saying::{Origin, Saying, Stage};
 use super::time::{CallTime, samples};
-use super::turns::MAX_FAILURES;
+use super::turns::{MAX_FAILURES, bounded};
 use std::borrow::Cow;
 
 /// In a long utterance a mark is sent after so much sound, or a clock set wrong at its start would stay wrong.
@@ -43,9 +53,15 @@ impl Call {
         else {
             return;
         };
+        // One that was asked for before is at its next voice; only a new one goes back to the first.
+        if next.utterance == 0 && self.voice_rested <= now {
+            self.voice = 0;
+        }
         self.utterance += 1;
         next.utterance = self.utterance;
         next.stage = Stage::Arriving;
+        next.asked = now;
+        next.fallbacks = 0;
         let text = next.text.clone();
         let fixed = next.origin != Origin::Words;
         self.voice_since = now;
@@ -53,6 +69,7 @@ impl Call {
             utterance: self.utterance,
             text,
             fixed,
+            voice: self.voice,
         });
     }
 
@@ -68,15 +85,19 @@ impl Call {
             return;
         };
         match speech {
+            Speech::Begun { voice, fallbacks } => {
+                self.voice = voice;
+                self.sayings[at].fallbacks = fallbacks;
+            }
             Speech::Audio { samples } => self.sound_arrived(now, samples),
             Speech::Done if self.sayings[at].arrived == 0 => {
-                self.voice_failed(at, "finished without sound")
+                self.voice_failed(now, at, "no_audio: it finished without sound");
             }
             Speech::Done => {
                 self.sayings[at].stage = Stage::Complete;
                 self.voice_failures = 0;
             }
-            Speech::Failed(reason) => self.voice_failed(at, reason),
+            Speech::Failed(reason) => self.voice_failed(now, at, reason),
         }
     }
 
@@ -118,11 +139,43 @@ impl Call {
         }
     }
 
-    fn voice_failed(&mut self, at: usize, reason: &str) {
-        self.failed("voice", reason);
+    /// The voice failed: the next in the line takes over, or, behind the last one, the utterance is given up.
+    fn voice_failed(&mut self, now: CallTime, at: usize, reason: &str) {
         let saying = &mut self.sayings[at];
-        saying.stage = Stage::Complete;
-        saying.broken = true;
+        let replaced = saying.fallbacks > 0;
+        let again = replaced && saying.arrived == 0;
+        #[cfg(test)]
+        let again = again || replaced && self.planted == Some(Planted::SaysAgainWhatWasHeard);
+        saying.broken = !again;
+        saying.stage = if again {
+            Stage::Queued
+        } else {
+            Stage::Complete
+        };
+        if replaced {
+            let note = Note::VoiceReplaced {
+                utterance: saying.utterance,
+                turn: saying.turn,
+                voice: self.voice,
+                after_ms: now.ms_since(saying.asked),
+                again,
+                reason: bounded(reason),
+            };
+            self.note(note);
+            self.voice += 1;
+            self.voice_rested = now.plus_ms(self.settings.voice_rest_ms);
+        } else {
+            self.failed("voice", reason);
+            // Nobody is left to ask: the next utterance begins at the head of the line.
+            self.voice_rested = now;
+            self.voice_is_lost();
+        }
+        // Whatever it still makes of this utterance must not mix with another voice.
+        self.cancel_voice();
+    }
+
+    /// No voice could say it. Once is an accident; more often, and the call is over.
+    fn voice_is_lost(&mut self) {
         self.voice_failures += 1;
         if self.voice_failures >= MAX_FAILURES && self.may_be_stopped() {
             // It cannot say that it is sorry either: the carrier's fallback has the last word.
@@ -134,25 +187,42 @@ impl Call {
 
     /// A voice is late only when the line waits for it: one that is far ahead may well be held back.
     pub(super) fn voice_deadline(&self) -> Option<CallTime> {
-        let patience_ms = self.settings.reply_deadline_ms;
-        let waits = |saying: &Saying| saying.awaits_voice() && saying.ready() == 0;
-        (patience_ms > 0 && self.sayings.iter().any(waits))
-            .then(|| self.voice_since.plus_ms(patience_ms))
+        let waits = |saying: &&Saying| saying.awaits_voice() && saying.ready() == 0;
+        let patience_ms = self.patience_ms(self.sayings.iter().find(waits)?);
+        (patience_ms > 0).then(|| self.voice_since.plus_ms(patience_ms))
     }
 
-    pub(super) fn voice_is_late(&mut self) {
+    /// How long the line waits for more of this; 0: for ever. Less if another voice could say it.
+    fn patience_ms(&self, saying: &Saying) -> u64 {
+        let (reply_ms, voice_ms) = (
+            self.settings.reply_deadline_ms,
+            self.settings.voice_deadline_ms,
+        );
+        #[cfg(test)]
+        if self.planted == Some(Planted::WaitsForTheSilent) {
+            return reply_ms;
+        }
+        match (reply_ms, voice_ms) {
+            _ if saying.fallbacks == 0 => reply_ms,
+            (0, some) | (some, 0) => some,
+            (reply_ms, voice_ms) => reply_ms.min(voice_ms),
+        }
+    }
+
+    pub(super) fn voice_is_late(&mut self, now: CallTime) {
         let Some(at) = self.sayings.iter().position(Saying::awaits_voice) else {
             return;
         };
-        let patience_ms = self.settings.reply_deadline_ms;
-        self.voice_failed(
-            at,
-            &format!("it gave no sound for {patience_ms} ms; going on without it"),
-        );
-        self.cancel_voice();
+        let patience_ms = self.patience_ms(&self.sayings[at]);
+        let reason = format!("timeout: it gave no sound for {patience_ms} ms; going on without it");
+        self.voice_failed(now, at, &reason);
     }
 
     fn cancel_voice(&mut self) {
+        #[cfg(test)]
+        if self.planted == Some(Planted::LetsTheReplacedSpeakOn) {
+            return;
+        }
         if self.utterance > self.cancelled_utterance {
             self.cancelled_utterance = self.utterance;
             self.put(Output::Cancel {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 /// who is asked to repeat himself for ever is worse off than one who is sent to the carrier's fallback.
 pub(super) const MAX_FAILURES: u32 = 2;
 
-/// Length of a sentence in a `Note::Failed`, which comes from a plugin.
+/// Length of a sentence in a note that comes from a plugin.
 const MAX_REASON_BYTES: usize = 500;
 
 /// A reply the responder has not finished.
@@ -221,7 +221,7 @@ impl Call {
         self.close_sound();
         let refusal = if text.trim().is_empty() {
             Some(Cow::Borrowed(
-                "it gave an empty text; nothing is said for it",
+                "no_text: it gave an empty text; nothing is said for it",
             ))
         } else if text.len() > MAX_TEXT_BYTES {
             let length = text.len();
@@ -338,13 +338,18 @@ impl Call {
     }
 
     pub(super) fn failed(&mut self, step: &'static str, reason: &str) {
-        let mut end = reason.len().min(MAX_REASON_BYTES);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
         self.note(Note::Failed {
             step,
-            text: reason[..end].to_owned(),
+            text: bounded(reason),
         });
     }
+}
+
+/// So much of a plugin's sentence as is kept, cut between letters.
+pub(super) fn bounded(reason: &str) -> String {
+    let mut end = reason.len().min(MAX_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].to_owned()
 }

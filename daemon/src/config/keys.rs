@@ -261,6 +261,8 @@ fn turn(agent: &mut Table<'_>, language: &str) -> Turn {
         goodbye_text: phrase(&mut t, "goodbye_text").unwrap_or_else(|| says.goodbye.to_owned()),
         apology_text: phrase(&mut t, "apology_text").unwrap_or_else(|| says.apology.to_owned()),
         reply_deadline_ms: t.number("reply_deadline_ms", 100..=120_000, 10_000, ms),
+        // Within 2 s of its request the caller is to hear somebody: so much for the voice, the rest for its fallback.
+        voice_deadline_ms: t.number("voice_deadline_ms", 100..=60_000, 1500, ms),
         detector: t.choice("detector", &detectors, Detector::Neural),
         // Four frames of six: a cough is shorter, the first syllable of "yes" is not.
         start_voiced_ms: t.number("start_voiced_ms", 20..=2000, 80, ms),

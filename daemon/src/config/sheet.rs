@@ -251,6 +251,7 @@ impl Writer<'_> {
             goodbye_text,
             apology_text,
             reply_deadline_ms,
+            voice_deadline_ms,
             detector,
             start_voiced_ms,
             start_window_ms,
@@ -266,6 +267,7 @@ impl Writer<'_> {
             ("no_input_ms", *no_input_ms),
             ("no_input_limit", u64::from(*no_input_limit)),
             ("reply_deadline_ms", *reply_deadline_ms),
+            ("voice_deadline_ms", *voice_deadline_ms),
             ("start_voiced_ms", *start_voiced_ms),
             ("start_window_ms", *start_window_ms),
         ];

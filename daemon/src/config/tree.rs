@@ -200,6 +200,7 @@ pub struct Turn {
     pub goodbye_text: String,
     pub apology_text: String,
     pub reply_deadline_ms: u64,
+    pub voice_deadline_ms: u64,
     pub detector: Detector,
     /// At most `start_window_ms`.
     pub start_voiced_ms: u64,

@@ -14,7 +14,9 @@ pub use steward::SetLogLevel;
 use crate::call::Why;
 use crate::config::{Config, Problems};
 use crate::http::{self, Desk, Doors};
-use crate::leg::{self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases};
+use crate::leg::{
+    self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases, Rests,
+};
 use crate::metrics::Metrics;
 use crate::store::{CallChange, NewEvent, OpenError, Store};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -127,6 +129,7 @@ impl Daemon {
             store,
             metrics,
             phrases: Phrases::new(),
+            rests: Rests::new(),
             patience: CurrentPatience::new(patience(&config)),
         });
         let media = MediaThreads::start(media_threads(config.media.threads), &house)?;

@@ -6,7 +6,7 @@
 //! ```
 
 use super::StartError;
-use crate::config::{Config, Problem, Problems, Sheet};
+use crate::config::{self, Config, Problem, Problems, Sheet};
 use crate::plugin::{Generation, Library};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -208,7 +208,7 @@ pub(super) fn not_to_be_had(config: &Config, failed: &BTreeMap<String, String>) 
 /// The default agent must be whole: nobody would answer.
 ///
 /// # Errors
-/// Its responder or its voice is among those that failed.
+/// Its responder is among those that failed, or its voice and every fallback of it.
 pub(super) fn need_default_agent(
     config: &Config,
     failed: &BTreeMap<String, String>,
@@ -218,7 +218,12 @@ pub(super) fn need_default_agent(
             "no agent is configured; add [agents.default]".into(),
         ));
     };
-    let voice = config.voices.get(&agent.voice).map(|voice| &voice.plugin);
+    let first = config.voices.get(&agent.voice);
+    let behind = |voice: &&config::Voice| config.voices.get(voice.fallback.as_ref()?);
+    let speaks = std::iter::successors(first, behind)
+        .take(config::FALLBACKS + 1)
+        .any(|voice| !failed.contains_key(&voice.plugin));
+    let voice = first.filter(|_| !speaks).map(|voice| &voice.plugin);
     for plugin in [Some(&agent.responder), voice].into_iter().flatten() {
         if let Some(why) = failed.get(plugin) {
             return Err(StartError::Plugin(format!("[plugins.{plugin}]: {why}")));

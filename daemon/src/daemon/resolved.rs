@@ -99,6 +99,7 @@ fn agent(config: &Config, name: &str, keys: &config::Agent) -> Agent {
             goodbye_text: said(&turn.goodbye_text),
             apology_text: said(&turn.apology_text),
             reply_deadline_ms: turn.reply_deadline_ms,
+            voice_deadline_ms: turn.voice_deadline_ms,
             lead_ms: config.media.lead_ms,
             max_call_secs: config.limits.call_secs,
             ..call::Settings::default()

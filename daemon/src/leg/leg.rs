@@ -4,10 +4,10 @@
 //! here: any decision about who speaks, any byte of the websocket's framing.
 
 use super::line::Outbox;
-use super::mouth::{Delivered, Mouth, Scratch};
+use super::mouth::{Ask, Delivered, Mouth, Scratch};
 use super::responder::Responder;
 use super::{Guest, House, story};
-use crate::call::{Call, CallTime, Floor, Input, Mark, Output, Reply, Speech, Why};
+use crate::call::{Call, CallTime, Floor, Input, Mark, Note, Output, Reply, Speech, Why};
 use crate::carrier::twilio::stream as wire;
 use crate::media::detect::Detector;
 use crate::media::{frame, mulaw};
@@ -234,9 +234,15 @@ impl Leg {
                 utterance,
                 text,
                 fixed,
+                voice,
             } => {
-                self.mouth
-                    .say(&self.house, &self.guest, utterance, &text, fixed);
+                let ask = Ask {
+                    utterance,
+                    text: &text,
+                    fixed,
+                    voice,
+                };
+                self.mouth.say(&self.house, &self.guest, ask, now);
             }
             Output::Play { samples } => self.play(samples, now, out, scratch),
             Output::Mark(mark) => {
@@ -256,7 +262,15 @@ impl Leg {
                 self.responder
                     .tell(kind::MARK, 0, utterance, self.heard, &[])
             }
-            Output::Note(note) => story::tell(&self.house, &self.guest, &note),
+            Output::Note(note) => {
+                if matches!(
+                    note,
+                    Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. }
+                ) {
+                    self.mouth.failed(&self.house, now);
+                }
+                story::tell(&self.house, &self.guest, self.mouth.voices(), &note);
+            }
             Output::HangUp => self.hang_up = true,
             Output::Done(why) => {
                 if self.over.replace(why).is_none() {
@@ -293,6 +307,19 @@ impl Leg {
         };
         let at = self.call_time(now);
         match delivered {
+            Delivered::Begun {
+                utterance,
+                voice,
+                fallbacks,
+            } => {
+                self.call.handle_input(
+                    at,
+                    Input::Speech {
+                        utterance,
+                        speech: Speech::Begun { voice, fallbacks },
+                    },
+                );
+            }
             Delivered::Audio { utterance, samples } => {
                 self.call.handle_input(
                     at,

@@ -8,11 +8,12 @@
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼
 //!                               leg  (one running call: call::Call + detector + plugin streams)
-//!                                ├── mouth      the voice, phrases already made, samples that stand ready
+//!                                ├── mouth      the voices, phrases already made, samples that stand ready
 //!                                ├── responder  who answers
 //!                                └── story      what happened, into store, log and metrics
 //!
 //!  roster  who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
+//!  rests   which voices failed too often lately to be asked, in whatever calls
 //! ```
 //!
 //! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
@@ -26,12 +27,14 @@ mod line;
 mod mouth;
 mod phrases;
 mod responder;
+mod rests;
 mod roster;
 mod story;
 mod thread;
 
 pub use admission::{Admission, Admit, Bounds, Guest, NewGuest, Refusal};
 pub use phrases::Phrases;
+pub use rests::Rests;
 pub use roster::{CurrentRoster, Roster};
 pub(crate) use story::unix_ms;
 pub use thread::{Accepted, MediaThreads};
@@ -84,6 +87,7 @@ pub struct House {
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub phrases: Phrases,
+    pub rests: Rests,
     pub patience: CurrentPatience,
 }
 

@@ -1,4 +1,4 @@
-//! The agent's mouth: the voice plugin of one call, phrases kept from before, and the samples that stand ready.
+//! The agent's mouth: the voice that speaks in one call, phrases kept from before, and the samples that stand ready.
 //!
 //! Says one utterance at a time, in the order the core asks; what it delivers goes to the core as counts and into
 //! `ready` as µ-law, so that the core decides when how much of it is played. Converts only what a voice cannot give
@@ -6,23 +6,66 @@
 
 use super::leg::Counted;
 use super::phrases::{PHRASE_BYTES, PhraseKey};
-use super::{Guest, House, Voice};
+use super::{Agent, Guest, House, Roster, Voice};
 use crate::media::resample::Resampler;
 use crate::media::{frame, mulaw};
-use crate::plugin::{Encoding, Format, Stream};
+use crate::plugin::{Encoding, Fault, Format, Generation, StartError, Stream};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 use voice_plugin::abi::{kind, role};
 
 /// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
 pub(super) const READY_SAMPLES: usize = 16_000;
 
+/// The name of the refusal of a voice that was not even asked.
+pub(super) const RESTING: &str = "resting";
+
+/// Names by which the host says why something failed; those of plugins are in the contract.
+pub(super) const REFUSALS: [&str; 11] = [
+    RESTING,
+    "gone",
+    "not_loaded",
+    "hung",
+    "no_voice",
+    "crowded",
+    "refused",
+    "panicked",
+    "broken",
+    "no_memory",
+    "no_text",
+];
+
+/// What the core asks for with `Speak`.
+#[derive(Debug)]
+pub(super) struct Ask<'t> {
+    pub(super) utterance: u32,
+    pub(super) text: &'t str,
+    /// Worth keeping as sound.
+    pub(super) fixed: bool,
+    /// Place in the line of voices.
+    pub(super) voice: u32,
+}
+
 /// What the mouth has to tell the core.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
-    Audio { utterance: u32, samples: u64 },
-    Done { utterance: u32 },
-    Failed { utterance: u32, text: String },
+    Begun {
+        utterance: u32,
+        voice: u32,
+        fallbacks: u32,
+    },
+    Audio {
+        utterance: u32,
+        samples: u64,
+    },
+    Done {
+        utterance: u32,
+    },
+    Failed {
+        utterance: u32,
+        text: String,
+    },
 }
 
 /// Room for conversion, and what is counted; one per thread, so that a thousand calls do not hold a thousand of them.
@@ -41,7 +84,49 @@ pub(super) struct Scratch {
 pub(super) struct Mouth {
     stream: Option<Open>,
     saying: Option<Saying>,
+    voices: Voices,
+    /// Who was asked last and with which build, until it is known what came of it.
+    asked: Option<(Arc<Voice>, u64)>,
     ready: Ready,
+}
+
+/// A line of voices as it stood at one moment, each with the build of its plugin that was there.
+#[derive(Debug, Default)]
+pub(super) struct Voices(Vec<(Arc<Voice>, Option<u64>)>);
+
+impl Voices {
+    fn of(roster: &Roster, agent: &Agent) -> Voices {
+        let line = roster.line_of(agent).into_iter();
+        let build = |voice: &Arc<Voice>| {
+            roster
+                .plugins
+                .get(&voice.plugin)
+                .map(|plugin| plugin.number())
+        };
+        Voices(
+            line.map(|voice| {
+                let build = build(&voice);
+                (voice, build)
+            })
+            .collect(),
+        )
+    }
+
+    fn are(&self, others: &Voices) -> bool {
+        let same = |((a, build_a), (b, build_b)): (&(Arc<Voice>, _), &(Arc<Voice>, _))| {
+            Arc::ptr_eq(a, b) && build_a == build_b
+        };
+        self.0.len() == others.0.len() && self.0.iter().zip(&others.0).all(same)
+    }
+
+    fn at(&self, place: u32) -> Option<&Arc<Voice>> {
+        self.0.get(place as usize).map(|(voice, _)| voice)
+    }
+
+    /// The name of the voice at this place; empty if there is none.
+    pub(super) fn name(&self, place: u32) -> &str {
+        self.at(place).map_or("", |voice| &voice.name)
+    }
 }
 
 /// The voice's stream, and what must happen to its sound before the line takes it.
@@ -53,12 +138,72 @@ struct Open {
     convert: Option<Option<Resampler>>,
 }
 
+impl Open {
+    /// Starts a voice for this call. The error is a sentence that begins with its name.
+    fn start(
+        guest: &Guest,
+        voice: &Arc<Voice>,
+        generation: &Arc<Generation>,
+        language: &str,
+    ) -> Result<Open, String> {
+        let format = line_format(&generation.library().describe().tts_produces);
+        let info = json!({
+            "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
+            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
+            "language": language,
+            "settings": voice.settings,
+        });
+        let convert = match (format.encoding, format.rate) {
+            (Encoding::Mulaw, _) => None,
+            (Encoding::S16le, frame::RATE) => Some(None),
+            (Encoding::S16le, rate) => {
+                let resampler = Resampler::new(rate, frame::RATE);
+                Some(Some(resampler.map_err(|error| format!("no_voice: {error}"))?))
+            }
+        };
+        match generation.start(role::TTS, &info.to_string()) {
+            Ok(stream) => Ok(Open {
+                stream,
+                voice: Arc::clone(voice),
+                convert,
+            }),
+            Err(error) => Err(format!("{}: {error}", start_error_name(&error))),
+        }
+    }
+}
+
+fn start_error_name(error: &StartError) -> &'static str {
+    match error {
+        StartError::Role { .. } => "no_voice",
+        StartError::Hung { .. } => "hung",
+        StartError::Crowded { .. } => "crowded",
+        StartError::Refused { .. } => "refused",
+        StartError::Panicked { .. } => "panicked",
+        StartError::Memory { .. } => "no_memory",
+    }
+}
+
+fn in_words(fault: Fault) -> String {
+    let name = match fault {
+        Fault::Panicked => "panicked",
+        Fault::Failed | Fault::Gone => "broken",
+    };
+    format!("{name}: {fault}")
+}
+
+/// The key of a phrase, and its sound so far.
+type Keep = (PhraseKey, Vec<u8>);
+
 #[derive(Debug)]
 struct Saying {
     utterance: u32,
+    /// Place in the line of who was asked, and how many stand behind; until the core has been told.
+    begun: Option<(u32, u32)>,
     source: Source,
+    /// Some of its sound went into `ready`.
+    sounded: bool,
     /// Where to keep the sound once it is complete.
-    keep: Option<(PhraseKey, Vec<u8>)>,
+    keep: Option<Keep>,
 }
 
 #[derive(Debug)]
@@ -81,122 +226,131 @@ impl Mouth {
         Mouth {
             stream: None,
             saying: None,
+            voices: Voices::default(),
+            asked: None,
             ready: Ready::default(),
         }
     }
 
-    /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`].
-    pub(super) fn say(
+    /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`], and then first who was asked.
+    pub(super) fn say(&mut self, house: &House, guest: &Guest, ask: Ask<'_>, now: Instant) {
+        let roster = house.roster.now();
+        let voices = Voices::of(&roster, &guest.agent);
+        // Places in another line mean nothing: it is begun at its head.
+        let place = if voices.are(&self.voices) {
+            ask.voice
+        } else {
+            0
+        };
+        self.voices = voices;
+        let last = u32::try_from(self.voices.0.len().saturating_sub(1)).unwrap_or(0);
+        let place = place.min(last);
+        self.asked = None;
+        let (source, keep) = self
+            .begin(house, guest, &roster, place, &ask, now)
+            .unwrap_or_else(|refusal| (Source::Failed(refusal), None));
+        self.saying = Some(Saying {
+            utterance: ask.utterance,
+            begun: Some((place, last - place)),
+            source,
+            sounded: false,
+            keep,
+        });
+    }
+
+    /// Asks the voice at this place. The error is a sentence that begins with its name.
+    fn begin(
         &mut self,
         house: &House,
         guest: &Guest,
-        utterance: u32,
-        text: &str,
-        fixed: bool,
-    ) {
-        let roster = house.roster.now();
-        let Some(voice) = roster.voice_of(&guest.agent) else {
-            return self.fail(
-                utterance,
-                format!("the voice \"{}\" is gone", guest.agent.voice),
-            );
+        roster: &Roster,
+        place: u32,
+        ask: &Ask<'_>,
+        now: Instant,
+    ) -> Result<(Source, Option<Keep>), String> {
+        let Some(voice) = self.voices.at(place).cloned() else {
+            return Err(format!("gone: the voice \"{}\" is gone", guest.agent.voice));
         };
         let Some(generation) = roster.plugins.get(&voice.plugin) else {
-            return self.fail(
-                utterance,
-                format!(
-                    "the plugin \"{}\" of the voice \"{}\" is not loaded",
-                    voice.plugin, voice.name
-                ),
-            );
+            return Err(format!(
+                "not_loaded: the plugin \"{}\" of the voice \"{}\" is not loaded",
+                voice.plugin, voice.name
+            ));
         };
         let language = voice.language.as_ref().unwrap_or(&guest.agent.language);
         let mut keep = None;
-        if fixed {
+        if ask.fixed {
             let key = PhraseKey {
-                text: text.to_owned(),
+                text: ask.text.to_owned(),
                 generation: generation.number(),
                 settings: voice.settings.to_string(),
                 language: language.clone(),
             };
+            // Kept sound needs no voice: it may be resting, hang, or have lost its network.
             if let Some(sound) = house.phrases.get(&key) {
-                let source = Source::Phrase { sound, at: 0 };
-                self.saying = Some(Saying {
-                    utterance,
-                    source,
-                    keep: None,
-                });
-                return;
+                return Ok((Source::Phrase { sound, at: 0 }, None));
             }
             keep = Some((key, Vec::new()));
+        }
+        let has_fallback = self.voices.at(place + 1).is_some();
+        if has_fallback && house.rests.rests(&voice, generation.number(), now) {
+            return Err(format!(
+                "{RESTING}: the voice \"{}\" failed too often lately and is left alone for a while",
+                voice.name
+            ));
+        }
+        self.asked = Some((Arc::clone(&voice), generation.number()));
+        // A stream that runs already would be sent into all the same.
+        if generation.is_hung() {
+            let name = generation.name();
+            return Err(format!("hung: the plugin \"{name}\" hangs"));
         }
         // A voice that was swapped meanwhile speaks from this utterance on.
         let stale = |open: &Open| {
             open.stream.generation().number() != generation.number()
-                || !Arc::ptr_eq(&open.voice, voice)
+                || !Arc::ptr_eq(&open.voice, &voice)
         };
         if self.stream.as_ref().is_none_or(stale) {
             self.stream = None;
-            let format = line_format(&generation.library().describe().tts_produces);
-            let info = json!({
-                "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
-                "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
-                "language": language,
-                "settings": voice.settings,
-            });
-            let convert = match (format.encoding, format.rate) {
-                (Encoding::Mulaw, _) => None,
-                (Encoding::S16le, frame::RATE) => Some(None),
-                (Encoding::S16le, rate) => match Resampler::new(rate, frame::RATE) {
-                    Ok(resampler) => Some(Some(resampler)),
-                    Err(error) => return self.fail(utterance, error.to_string()),
-                },
-            };
-            match generation.start(role::TTS, &info.to_string()) {
-                Ok(stream) => {
-                    self.stream = Some(Open {
-                        stream,
-                        voice: Arc::clone(voice),
-                        convert,
-                    });
-                }
-                Err(error) => return self.fail(utterance, error.to_string()),
-            }
+            self.stream = Some(Open::start(guest, &voice, generation, language)?);
         }
-        let Some(open) = &mut self.stream else { return };
+        let Some(open) = &mut self.stream else {
+            return Err("gone: the stream of the voice is gone".into());
+        };
         if let Some(Some(resampler)) = &mut open.convert {
             resampler.reset();
         }
-        match open
-            .stream
-            .send(kind::SPEAK, 0, utterance, 0, text.as_bytes())
-        {
-            Ok(()) => {
-                self.saying = Some(Saying {
-                    utterance,
-                    source: Source::Voice,
-                    keep,
-                })
-            }
-            Err(fault) => {
-                self.stream = None;
-                self.fail(utterance, fault.to_string());
-            }
+        let text = ask.text.as_bytes();
+        if let Err(fault) = open.stream.send(kind::SPEAK, 0, ask.utterance, 0, text) {
+            self.stream = None;
+            return Err(in_words(fault));
+        }
+        Ok((Source::Voice, keep))
+    }
+
+    /// The core says that the voice asked last has failed; so that other calls need not find out for themselves.
+    pub(super) fn failed(&mut self, house: &House, now: Instant) {
+        if let Some((voice, generation)) = self.asked.take() {
+            house.rests.failed_now(&voice, generation, now);
         }
     }
 
-    fn fail(&mut self, utterance: u32, text: String) {
-        self.saying = Some(Saying {
-            utterance,
-            source: Source::Failed(text),
-            keep: None,
-        });
+    /// The agent's voices as they stood when one was asked last.
+    pub(super) fn voices(&self) -> &Voices {
+        &self.voices
     }
 
     /// The next thing the core should know, if the voice delivered something and there is room for it.
     pub(super) fn next(&mut self, house: &House, scratch: &mut Scratch) -> Option<Delivered> {
         let saying = self.saying.as_mut()?;
         let utterance = saying.utterance;
+        if let Some((voice, fallbacks)) = saying.begun.take() {
+            return Some(Delivered::Begun {
+                utterance,
+                voice,
+                fallbacks,
+            });
+        }
         match &mut saying.source {
             Source::Phrase { sound, at } => {
                 let part = self.ready.room().min(sound.len() - *at);
@@ -217,6 +371,11 @@ impl Mouth {
             Source::Finished => {
                 if let Some((key, sound)) = saying.keep.take() {
                     house.phrases.keep(key, &sound);
+                }
+                if saying.sounded
+                    && let Some((voice, _)) = self.asked.take()
+                {
+                    house.rests.spoke(&voice);
                 }
                 self.saying = None;
                 Some(Delivered::Done { utterance })
@@ -239,7 +398,13 @@ impl Mouth {
         let utterance = saying.utterance;
         loop {
             let room = self.ready.room();
-            let record = open.stream.next()?;
+            let Some(record) = open.stream.next() else {
+                // It may also fall while it is told that there is room; then nothing more comes, not even an end.
+                let text = in_words(open.stream.fault()?);
+                self.stream = None;
+                self.saying = None;
+                return Some(Delivered::Failed { utterance, text });
+            };
             if record.turn != utterance {
                 open.stream.take();
                 continue;
@@ -336,6 +501,7 @@ impl Mouth {
             None => true,
             Some(Saying {
                 source: Source::Voice,
+                begun: None,
                 ..
             }) => self
                 .stream
@@ -370,6 +536,7 @@ impl Mouth {
 
 impl Saying {
     fn remember(&mut self, made: &[u8]) {
+        self.sounded |= !made.is_empty();
         if let Some((_, sound)) = &mut self.keep {
             if sound.len() + made.len() <= PHRASE_BYTES {
                 sound.extend_from_slice(made);

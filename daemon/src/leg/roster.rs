@@ -11,6 +11,10 @@ use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Voices in one line: the agent's own and its fallbacks. The configuration allows no more, and no circles; a roster made
+/// by anybody else is cut here.
+const LINE: usize = 17;
+
 /// Everybody who can be asked for something, by their names in the configuration.
 #[derive(Debug, Default)]
 pub struct Roster {
@@ -42,25 +46,44 @@ impl Roster {
             .or_else(|| self.voices.get(&agent.voice))
     }
 
-    /// Plugins that agents name and nobody has opened, or that hang; in order, each once.
+    /// The line of voices an agent speaks with now: his own, its fallback, and so on.
+    pub fn line_of(&self, agent: &Agent) -> Vec<Arc<Voice>> {
+        let mut line: Vec<Arc<Voice>> = Vec::new();
+        let mut next = self.voice_of(agent);
+        while let Some(voice) = next
+            && line.len() < LINE
+            && !line.iter().any(|before| before.name == voice.name)
+        {
+            line.push(Arc::clone(voice));
+            next = voice
+                .fallback
+                .as_ref()
+                .and_then(|name| self.voices.get(name));
+        }
+        line
+    }
+
+    /// Plugins that agents cannot do without, and that nobody has opened, or that hang; in order, each once. The plugin
+    /// of a voice is one if no voice of the whole line can speak.
     pub fn missing_plugins(&self) -> Vec<&str> {
+        let there = |name: &str| {
+            self.plugins
+                .get(name)
+                .is_some_and(|plugin| !plugin.is_hung())
+        };
         let voices = |agent: &Arc<Agent>| {
-            self.voices
-                .get(&agent.voice)
-                .map(|voice| voice.plugin.as_str())
+            let line = self.line_of(agent);
+            if line.iter().any(|voice| there(&voice.plugin)) {
+                return None;
+            }
+            self.voice_of(agent).map(|voice| voice.plugin.as_str())
         };
         let named = self
             .agents
             .values()
             .flat_map(|agent| [Some(agent.responder.as_str()), voices(agent)])
             .flatten();
-        let mut missing: Vec<&str> = named
-            .filter(|name| {
-                self.plugins
-                    .get(*name)
-                    .is_none_or(|plugin| plugin.is_hung())
-            })
-            .collect();
+        let mut missing: Vec<&str> = named.filter(|name| !there(name)).collect();
         missing.sort_unstable();
         missing.dedup();
         missing
@@ -164,6 +187,40 @@ mod tests {
         assert_eq!(voice().as_deref(), Some("a"), "the agent is gone");
         current.replace(roster(&[("day", "c")], &["a"]));
         assert_eq!(voice().as_deref(), Some("a"), "its new voice is none");
+    }
+
+    #[test]
+    fn a_line_goes_from_fallback_to_fallback_and_ends() {
+        let mut roster = roster(&[("day", "a")], &["a", "b", "c"]);
+        let fall_back = |roster: &mut Roster, from: &str, to: &str| {
+            let voice = Voice {
+                fallback: Some(to.into()),
+                ..(*roster.voices[from]).clone()
+            };
+            roster.voices.insert(from.into(), Arc::new(voice));
+        };
+        let names = |roster: &Roster| -> Vec<String> {
+            let line = roster.line_of(&roster.agents["day"]);
+            line.iter().map(|voice| voice.name.clone()).collect()
+        };
+        assert_eq!(names(&roster), ["a"]);
+        fall_back(&mut roster, "a", "b");
+        fall_back(&mut roster, "b", "nobody");
+        assert_eq!(names(&roster), ["a", "b"]);
+        fall_back(&mut roster, "b", "c");
+        fall_back(&mut roster, "c", "a");
+        assert_eq!(names(&roster), ["a", "b", "c"], "a circle is cut");
+        for n in 0..2 * LINE {
+            let name = format!("n{n}");
+            let voice = Voice {
+                name: name.clone(),
+                ..(*roster.voices["a"]).clone()
+            };
+            roster.voices.insert(name.clone(), Arc::new(voice));
+            fall_back(&mut roster, &name, &format!("n{}", n + 1));
+        }
+        fall_back(&mut roster, "a", "n0");
+        assert_eq!(names(&roster).len(), LINE);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing here waits: the store takes rows without blocking and the log line is written between frames, a few times
 //! per turn. What the caller and the agent said goes to the store, never to the log.
 
+use super::mouth::{self, Voices};
 use super::{Guest, House};
 use crate::call::{Note, Why};
 use crate::store::{CallChange, NewEvent};
@@ -11,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
 use voice_plugin::abi::failure;
 
-/// Writes down one note.
-pub(super) fn tell(house: &House, guest: &Guest, note: &Note) {
+/// Writes down one note. `voices`: the agent's, of which a note says only the places.
+pub(super) fn tell(house: &House, guest: &Guest, voices: &Voices, note: &Note) {
     let metrics = &house.metrics;
     let (event, text, audio_ms, detail) = match note {
         Note::Said {
@@ -73,19 +74,47 @@ pub(super) fn tell(house: &House, guest: &Guest, note: &Note) {
         }
         Note::Digit { digit } => ("digit", "", 0, json!({"digit": digit.to_string()})),
         Note::NoInput { count } => ("no_input", "", 0, json!({"count": count})),
+        Note::VoiceReplaced {
+            utterance,
+            turn,
+            voice,
+            after_ms,
+            again,
+            reason,
+        } => {
+            let (from, to) = (voices.name(*voice), voices.name(voice + 1));
+            let cause = cause(reason);
+            metrics.voice_replacements.inc();
+            // A voice that rests was not asked, so it cannot have failed.
+            if cause != Some(mouth::RESTING) {
+                metrics
+                    .plugin_failures
+                    .get_or_create(&[("step", "voice")])
+                    .inc();
+            }
+            warn!(call = %guest.call_sid, from, to, after_ms, again, cause,
+                "a voice failed, another speaks from now on: {reason}");
+            (
+                "voice_replaced",
+                "",
+                0,
+                json!({"utterance": utterance, "turn": turn, "from": from, "to": to, "after_ms": after_ms,
+                    "again": again, "cause": cause, "error": reason}),
+            )
+        }
         Note::Failed { step, text } => {
             metrics
                 .plugin_failures
                 .get_or_create(&[("step", step)])
                 .inc();
-            // A name of the contract at the beginning of the sentence, to be counted and looked for.
-            let cause = failure::name_of(text);
+            let cause = cause(text);
             warn!(call = %guest.call_sid, step, cause, "a step failed, the call goes on: {text}");
-            let mut detail = json!({"step": step, "error": text});
-            if let Some(cause) = cause {
-                detail["cause"] = cause.into();
-            }
-            ("failed", "", 0, detail)
+            (
+                "failed",
+                "",
+                0,
+                json!({"step": step, "cause": cause, "error": text}),
+            )
         }
         // The end is written by `ended`, once, with the duration.
         Note::Ended { .. } => return,
@@ -160,6 +189,15 @@ fn row(house: &House, guest: &Guest, event: &str, text: &str, audio_ms: u64, det
     });
 }
 
+/// Why something failed, in one word to be counted and looked for: sentences may begin with a name, of the contract or
+/// of ours.
+fn cause(sentence: &str) -> Option<&'static str> {
+    failure::name_of(sentence).or_else(|| {
+        let (name, _) = sentence.split_once(": ")?;
+        mouth::REFUSALS.into_iter().find(|ours| *ours == name)
+    })
+}
+
 /// One word for the record, the same in store, metric and log.
 fn reason(why: Why) -> &'static str {
     match why {
@@ -181,4 +219,23 @@ pub(crate) fn unix_ms() -> u64 {
         .map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cause;
+
+    #[test]
+    fn a_failure_has_the_name_its_sentence_begins_with() {
+        for (sentence, name) in [
+            ("quota: the month is used up", Some("quota")),
+            ("no_audio: it finished without sound", Some("no_audio")),
+            ("resting: it failed too often", Some("resting")),
+            ("whatever: it may mean", None),
+            ("quota", None),
+            ("", None),
+        ] {
+            assert_eq!(cause(sentence), name, "{sentence}");
+        }
+    }
 }

@@ -60,6 +60,7 @@ fn letter(output: &Output) -> char {
             Note::BargeIn { .. } => 'b',
             Note::Digit { .. } => '#',
             Note::NoInput { .. } => 'n',
+            Note::VoiceReplaced { .. } => 'v',
             Note::Failed { .. } => 'f',
             Note::Ended { .. } => '.',
         },
@@ -73,8 +74,18 @@ impl Chart {
         self
     }
 
-    pub(super) fn voice(mut self, manner: impl FnMut(u32) -> Manner + 'static) -> Chart {
-        self.world.voice = Box::new(manner);
+    pub(super) fn voice(mut self, mut manner: impl FnMut(u32) -> Manner + 'static) -> Chart {
+        self.world.voice = Box::new(move |utterance, _| manner(utterance));
+        self
+    }
+
+    /// A line of voices, told apart by their place in it.
+    pub(super) fn voices<const N: usize>(
+        mut self,
+        mut manners: [Box<dyn FnMut(u32) -> Manner>; N],
+    ) -> Chart {
+        self.world.line = N as u32;
+        self.world.voice = Box::new(move |utterance, voice| manners[voice as usize](utterance));
         self
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! caller      talks, pauses, coughs, presses keys, hangs up; frames late and in bursts; a line silent in silence
-//! voice       fast, slow, dripping, silent, failing, hanging
+//! voice       fast, slow, dripping, silent, failing, hanging, babbling; with fallbacks that are no better, or alone;
+//!             the line of them changed in the middle of the call
 //! responder   prompt, slow, silent, failing, babbling, hanging up, with its own sound, late for another turn
 //! carrier     far away; loses marks, returns them late or twice
 //! leg         wakes late; tells of sound that was cancelled, or lets two makers mix
@@ -82,6 +83,8 @@ fn settings(dice: &mut Dice) -> Settings {
         goodbye_text: sentence(dice),
         apology_text: sentence(dice),
         reply_deadline_ms: dice.from(0, 5) * 400,
+        voice_deadline_ms: dice.from(0, 3) * 250,
+        voice_rest_ms: dice.from(0, 3) * 700,
         first_play_ms: dice.from(1, 4) * 20,
         play_ms: dice.from(1, 6) * 20,
         lead_ms: dice.from(5, 25) * 20,
@@ -195,8 +198,9 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
 
 fn manner(dice: &mut Dice) -> Manner {
     let after_ms = dice.from(0, 250);
-    match dice.from(0, 15) {
+    match dice.from(0, 16) {
         0 => Manner::Silent { after_ms },
+        16 => Manner::Babbles { after_ms },
         1 => Manner::Fails {
             after_ms,
             given_ms: dice.from(0, 3) * 150,
@@ -248,11 +252,16 @@ fn made_up(seed: u64) -> (World, CallTime) {
     world.holds_back = !dice.once_in(6);
     caller(&mut dice, &mut world, end_ms + 1000);
     sounds_unasked(&mut dice, &mut world, settings.own_turns, end_ms);
+    world.line = dice.from(1, 4) as u32;
+    if dice.once_in(4) {
+        let voices = dice.from(1, 4) as u32;
+        world.later(dice.from(0, end_ms), Event::Line(voices));
+    }
     let loses = [0, 3, 20][dice.from(0, 2) as usize];
     let dice = Rc::new(RefCell::new(dice));
     let (one, two, three) = (dice.clone(), dice.clone(), dice);
     world.responder = Box::new(move |_| answers(&mut one.borrow_mut()));
-    world.voice = Box::new(move |_| manner(&mut two.borrow_mut()));
+    world.voice = Box::new(move |_, _| manner(&mut two.borrow_mut()));
     world.marks = Box::new(move || fate(&mut three.borrow_mut(), loses));
     // The last moment: the longest call, its goodbye, and twice the time to notice.
     let end = CallTime::from_ms(end_ms + settings.mark_grace_ms + 2 * world.wake_ms);
@@ -333,13 +342,15 @@ const EXPECTED: &[&str] = &[
     "NoInput",
     "underrun",
     // what fails
-    "finished without sound",
+    "no_audio: it finished without sound",
     "it lost its voice",
-    "it gave no sound for",
+    "timeout: it gave no sound for",
+    "a voice replaced, said again",
+    "a voice replaced, the rest lost",
     "it lost its mind",
     "it gave no answer within",
     "it did not finish its reply within",
-    "it gave an empty text; nothing is said for it",
+    "no_text: it gave an empty text; nothing is said for it",
     "a text of",
     "a text is not said, because",
     "it made sound that nobody waits for, which is lost or mixes with other speech",
@@ -357,6 +368,12 @@ fn kind(output: &Output) -> String {
         Output::Done(why) => return format!("{why:?}"),
         Output::Note(Note::Heard { whole: true, .. }) => return "Heard whole".into(),
         Output::Note(Note::Heard { .. }) => return "Heard in part".into(),
+        Output::Note(Note::VoiceReplaced { again: true, .. }) => {
+            return "a voice replaced, said again".into();
+        }
+        Output::Note(Note::VoiceReplaced { .. }) => {
+            return "a voice replaced, the rest lost".into();
+        }
         Output::Note(Note::Failed { text, .. }) => {
             return text
                 .split(char::is_numeric)
@@ -391,6 +408,9 @@ fn planted_bugs_are_found() {
         Planted::SpeaksOnAfterClear,
         Planted::AsksTwoAtOnce,
         Planted::NeverEnds,
+        Planted::LetsTheReplacedSpeakOn,
+        Planted::SaysAgainWhatWasHeard,
+        Planted::WaitsForTheSilent,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

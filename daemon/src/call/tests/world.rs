@@ -34,6 +34,8 @@ pub(super) enum Manner {
     Fails { after_ms: u64, given_ms: u64 },
     /// Gives so much and is never heard of again.
     Hangs { given_ms: u64 },
+    /// Claims to have finished, without a sound, and then speaks on and on.
+    Babbles { after_ms: u64 },
 }
 
 /// What becomes of a mark when its moment has come.
@@ -52,6 +54,10 @@ pub(super) enum Event {
     Does(Turn, Does),
     /// For the turn that was asked about last, less so many.
     Answers(Turn, Does),
+    /// A voice was asked: its place in the line, and how many stand behind it.
+    Begun(Utterance, u32, u32),
+    /// The configuration changes: the line has so many voices now.
+    Line(u32),
     Audio(Utterance, u64),
     Spoken(Utterance),
     NotSpoken(Utterance),
@@ -83,7 +89,8 @@ pub(super) struct Sound {
 }
 
 type Answers = Box<dyn FnMut(Turn) -> Vec<(u64, Does)>>;
-type Speaks = Box<dyn FnMut(Utterance) -> Manner>;
+/// By the number of the utterance and the voice's place in the line.
+type Speaks = Box<dyn FnMut(Utterance, u32) -> Manner>;
 type Keeps = Box<dyn FnMut() -> Fate>;
 
 pub(super) struct World {
@@ -91,6 +98,8 @@ pub(super) struct World {
     pub(super) now: CallTime,
     pub(super) responder: Answers,
     pub(super) voice: Speaks,
+    /// Voices in the line.
+    pub(super) line: u32,
     pub(super) marks: Keeps,
     /// From us to the carrier.
     pub(super) latency_ms: u64,
@@ -115,6 +124,14 @@ pub(super) struct World {
     asked: Turn,
     in_flight: Option<Turn>,
     speaking: Option<Utterance>,
+    /// When it was asked for, if another voice could say it and it has not been heard from.
+    unheard_since: Option<CallTime>,
+    /// The line is another than when a voice was asked last.
+    line_changed: bool,
+    /// Utterances of which sound came.
+    sounded: BTreeSet<Utterance>,
+    /// The place of the voice whose utterance has to be said again.
+    replaced: Option<u32>,
     utterance: Utterance,
     wanted_turn: Turn,
     cancelled: Utterance,
@@ -137,11 +154,12 @@ impl World {
             responder: Box::new(|_| {
                 vec![(100, Does::Says("abcdefgh".into())), (100, Does::Finishes)]
             }),
-            voice: Box::new(|_| Manner::Speaks {
+            voice: Box::new(|_, _| Manner::Speaks {
                 after_ms: 100,
                 piece_ms: 10_000,
                 every_ms: 0,
             }),
+            line: 1,
             marks: Box::new(|| Fate::Back { after_ms: 0 }),
             latency_ms: 0,
             wake_ms: 0,
@@ -160,6 +178,10 @@ impl World {
             asked: 0,
             in_flight: None,
             speaking: None,
+            unheard_since: None,
+            line_changed: false,
+            sounded: BTreeSet::new(),
+            replaced: None,
             utterance: 0,
             wanted_turn: 0,
             cancelled: 0,
@@ -228,7 +250,36 @@ impl World {
         if self.same_time > 10_000 {
             self.wrong("time stands still".into());
         }
+        self.nobody_waits_for_a_silent_voice();
         true
+    }
+
+    /// With another voice at hand, one that stays silent is given up in time.
+    fn nobody_waits_for_a_silent_voice(&mut self) {
+        let patience_ms = match (
+            self.settings.reply_deadline_ms,
+            self.settings.voice_deadline_ms,
+        ) {
+            (0, some) | (some, 0) => some,
+            (reply_ms, voice_ms) => reply_ms.min(voice_ms),
+        };
+        // Sound that lies in an utterance that is not its own looks as if the voice had spoken.
+        if let Some(since) = self.unheard_since
+            && patience_ms > 0
+            && !self.mixed
+            && self.done.is_none()
+            && self.now > since.plus_ms(patience_ms + self.wake_ms)
+        {
+            self.wrong(format!(
+                "a voice has been silent since {since}, and another was not asked"
+            ));
+        }
+    }
+
+    /// Said by the voice itself to be complete, and not cancelled.
+    fn is_finished(&self, utterance: Utterance) -> bool {
+        (self.cancelled + 1..=self.utterance).contains(&utterance)
+            && !self.unfinished.contains(&utterance)
     }
 
     fn wrong(&mut self, what: String) {
@@ -246,9 +297,20 @@ impl World {
             Event::Stop(why) => self.tell(Input::Stop(why)),
             Event::Does(turn, does) => self.does(turn, does),
             Event::Answers(before, does) => self.does(self.asked.saturating_sub(before), does),
+            Event::Begun(utterance, voice, fallbacks) => self.tell(Input::Speech {
+                utterance,
+                speech: Speech::Begun { voice, fallbacks },
+            }),
+            Event::Line(voices) => {
+                self.line = voices;
+                self.line_changed = true;
+            }
+            Event::Audio(utterance, _) if self.is_finished(utterance) => {} // the leg drops it
             Event::Audio(utterance, samples) => {
                 if utterance > self.cancelled {
                     self.mixed |= self.speaking != Some(utterance);
+                    self.sounded.insert(utterance);
+                    self.unheard_since = None;
                     self.ready.push_back((Owner::Voice(utterance), samples));
                 }
                 // A leg need not tell of what it drops; one that does has to be survived.
@@ -329,6 +391,7 @@ impl World {
     fn spoken(&mut self, utterance: Utterance, speech: Speech<'_>) {
         if self.speaking == Some(utterance) {
             self.speaking = None;
+            self.unheard_since = None;
         }
         self.tell(Input::Speech { utterance, speech });
     }
@@ -381,8 +444,11 @@ impl World {
             match output {
                 Output::Respond { turn } => self.respond(turn),
                 Output::Speak {
-                    utterance, text, ..
-                } => self.speak(utterance, &text),
+                    utterance,
+                    text,
+                    voice,
+                    ..
+                } => self.speak(utterance, &text, voice),
                 Output::Play { samples } => self.play(samples),
                 Output::Mark(mark) => {
                     if mark.epoch != self.clears {
@@ -394,12 +460,14 @@ impl World {
                     cleared_now = true;
                     self.clears += 1;
                     self.cleared = self.utterance;
+                    self.replaced = None;
                     self.ready.clear();
                     self.later(self.latency_ms, Event::Clears);
                 }
                 Output::Cancel { utterance } => {
                     self.cancelled = utterance;
                     self.speaking = None;
+                    self.unheard_since = None;
                 }
                 Output::CancelReply { turn } => {
                     self.wanted_turn = turn + 1;
@@ -419,6 +487,22 @@ impl World {
                     ..
                 }) => {
                     self.was_heard(utterance, heard_ms, sent_ms, whole);
+                }
+                Output::Note(Note::VoiceReplaced {
+                    utterance,
+                    voice,
+                    again: true,
+                    ..
+                }) => {
+                    if !self.owed.remove(&utterance) {
+                        self.wrong(format!("utterance {utterance} was replaced without need"));
+                    }
+                    if self.sounded.contains(&utterance) {
+                        self.wrong(format!(
+                            "utterance {utterance} is said again after it had begun to sound"
+                        ));
+                    }
+                    self.replaced = Some(voice);
                 }
                 Output::Note(Note::Said {
                     utterance, text, ..
@@ -451,6 +535,7 @@ impl World {
                     | Note::Answered { .. }
                     | Note::Digit { .. }
                     | Note::NoInput { .. }
+                    | Note::VoiceReplaced { .. }
                     | Note::Failed { .. }
                     | Note::Ended { .. },
                 ) => {}
@@ -481,7 +566,25 @@ impl World {
         }
     }
 
-    fn speak(&mut self, utterance: Utterance, text: &str) {
+    fn speak(&mut self, utterance: Utterance, text: &str, voice: u32) {
+        // As the leg does: another line is begun at its head.
+        let voice = if std::mem::take(&mut self.line_changed) {
+            0
+        } else {
+            voice
+        };
+        if voice >= self.line {
+            return self.wrong(format!("voice {voice} is asked in a line of {}", self.line));
+        }
+        if let Some(failed) = self.replaced.take()
+            && voice <= failed
+            && voice > 0
+        {
+            self.wrong(format!("voice {voice} says what voice {failed} could not"));
+        }
+        let fallbacks = self.line - 1 - voice;
+        self.later(0, Event::Begun(utterance, voice, fallbacks));
+        self.unheard_since = (fallbacks > 0).then_some(self.now);
         if let Some(other) = self.speaking {
             self.wrong(format!(
                 "utterance {utterance} is asked for while {other} arrives"
@@ -498,7 +601,7 @@ impl World {
         self.owed.insert(utterance);
         self.unfinished.insert(utterance);
         let length_ms = 100 * text.chars().count() as u64;
-        match (self.voice)(utterance) {
+        match (self.voice)(utterance, voice) {
             Manner::Speaks {
                 after_ms,
                 piece_ms,
@@ -519,6 +622,12 @@ impl World {
                     self.later(after_ms, Event::Audio(utterance, samples(given_ms)));
                 }
                 self.later(after_ms, Event::NotSpoken(utterance));
+            }
+            Manner::Babbles { after_ms } => {
+                self.later(after_ms, Event::Spoken(utterance));
+                for piece in 1..=10 {
+                    self.later(after_ms + 30 * piece, Event::Audio(utterance, samples(50)));
+                }
             }
             Manner::Hangs { given_ms } if given_ms > 0 => {
                 self.later(100, Event::Audio(utterance, samples(given_ms)));

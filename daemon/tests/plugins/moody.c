@@ -1,0 +1,115 @@
+/* A voice and a responder with moods, for whole calls.
+ *
+ * The voice says every utterance as 800 ms of a tone, unless its settings say otherwise:
+ *   "half"    samples of half a wave of its tone, 1 to 99; told apart by it (default 10: 400 Hz)
+ *   "mood"    what happens instead of speech: "refuses" at start, "fails", "silent", "empty" (DONE without sound),
+ *             "breaks" (half of the tone, then FAILED), "stalls" (half of it, then nothing), "panics"
+ *   "since"   the number of the utterance on this stream from which the mood holds (default 1)
+ *
+ * The responder answers every turn with three sentences.
+ */
+#include "voice_plugin.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TONE_BYTES = 6400 };
+
+static const vp_host *host;
+
+typedef struct {
+  vp_out *out;
+  uint64_t role;
+  char mood[16];
+  int half, since, asked;
+} stream_t;
+
+static vp_bytes text(const char *words) {
+  vp_bytes bytes = { (const uint8_t *)words, strlen(words) };
+  return bytes;
+}
+
+static void emit(vp_out *out, uint16_t kind, uint32_t turn, const char *words) {
+  vp_event event = { kind, 0, turn, 0, text(words) };
+  host->emit(out, &event);
+}
+
+static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
+  (void)ctx, (void)config, (void)error;
+  host = h;
+  *self = (void *)&host;
+  return VP_OK;
+}
+
+static void close_(void *self) { (void)self; }
+
+static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
+  (void)self;
+  char all[1024] = { 0 };
+  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  stream_t *me = calloc(1, sizeof *me);
+  const char *at;
+  me->out = out;
+  me->role = role;
+  if ((at = strstr(all, "\"mood\":\""))) sscanf(at, "\"mood\":\"%15[a-z]", me->mood);
+  me->half = (at = strstr(all, "\"half\":")) ? atoi(at + 7) : 10;
+  me->since = (at = strstr(all, "\"since\":")) ? atoi(at + 8) : 1;
+  if (!strcmp(me->mood, "refuses")) {
+    snprintf(error->msg, sizeof error->msg, "not today");
+    host->release(out);
+    free(me);
+    return VP_ERROR;
+  }
+  *stream = me;
+  return VP_OK;
+}
+
+static void tone(stream_t *me, uint32_t turn, size_t bytes) {
+  uint8_t *place;
+  if (host->reserve(me->out, VP_AUDIO, turn, bytes, &place) != VP_OK) return;
+  for (size_t i = 0; i < bytes; i++) place[i] = i / (size_t)me->half % 2 ? 0x90 : 0x10;
+  host->commit(me->out, bytes, 0);
+}
+
+static int32_t speak(stream_t *me, uint32_t turn) {
+  const char *mood = ++me->asked >= me->since ? me->mood : "";
+  if (!strcmp(mood, "panics")) return VP_PANIC;
+  if (!strcmp(mood, "silent")) return VP_OK;
+  if (!strcmp(mood, "breaks") || !strcmp(mood, "stalls")) tone(me, turn, TONE_BYTES / 2);
+  if (!strcmp(mood, "stalls")) return VP_OK;
+  if (!strcmp(mood, "breaks") || !strcmp(mood, "fails")) {
+    emit(me->out, VP_FAILED, turn, "quota: the month is used up");
+    return VP_OK;
+  }
+  if (strcmp(mood, "empty")) tone(me, turn, TONE_BYTES);
+  emit(me->out, VP_DONE, turn, "");
+  return VP_OK;
+}
+
+static int32_t send_(void *stream, const vp_event *event, size_t n) {
+  stream_t *me = stream;
+  for (; n > 0; n--, event++) {
+    if (event->kind == VP_SPEAK) {
+      int32_t answer = speak(me, event->turn);
+      if (answer != VP_OK) return answer;
+    }
+    if (me->role == VP_RESPONDER && event->kind == VP_SPEECH_END && event->flags & VP_LAST) {
+      emit(me->out, VP_TEXT, event->turn, "This is the first sentence.");
+      emit(me->out, VP_TEXT, event->turn, "The second one follows.");
+      emit(me->out, VP_TEXT, event->turn, "And here is the third.");
+      emit(me->out, VP_DONE, event->turn, "");
+    }
+  }
+  return VP_OK;
+}
+
+static void stop_(void *stream) {
+  stream_t *me = stream;
+  host->release(me->out);
+  free(me);
+}
+
+static const vp_plugin plugin = { sizeof plugin, 1, "test-moody", "1.0.0", VP_RESPONDER | VP_TTS, NULL,
+                                  open_, close_, start_, send_, stop_, NULL };
+
+VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == 1 ? &plugin : NULL; }
