@@ -13,7 +13,7 @@ use crate::plugin::{Encoding, Fault, Format, Generation, StartError, Stream};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
-use voice_plugin::abi::{kind, role};
+use voice_plugin::abi::{failure, kind, role};
 
 /// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
 pub(super) const READY_SAMPLES: usize = 16_000;
@@ -158,7 +158,9 @@ impl Open {
             (Encoding::S16le, frame::RATE) => Some(None),
             (Encoding::S16le, rate) => {
                 let resampler = Resampler::new(rate, frame::RATE);
-                Some(Some(resampler.map_err(|error| format!("no_voice: {error}"))?))
+                Some(Some(
+                    resampler.map_err(|error| format!("no_voice: {error}"))?,
+                ))
             }
         };
         match generation.start(role::TTS, &info.to_string()) {
@@ -177,7 +179,7 @@ fn start_error_name(error: &StartError) -> &'static str {
         StartError::Role { .. } => "no_voice",
         StartError::Hung { .. } => "hung",
         StartError::Crowded { .. } => "crowded",
-        StartError::Refused { .. } => "refused",
+        StartError::Refused { said, .. } => failure::name_of(said).unwrap_or("refused"),
         StartError::Panicked { .. } => "panicked",
         StartError::Memory { .. } => "no_memory",
     }
