@@ -3,5 +3,6 @@
 //!
 //! That a stand-in is true is shown by the service's official client, which CI runs against it.
 
+pub mod elevenlabs;
 pub mod openapi;
 pub mod twilio;
