@@ -8,7 +8,8 @@
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼
 //!                               leg  (one running call: call::Call + detector + plugin streams)
-//!                                ├── mouth      the voices, phrases already made, samples that stand ready
+//!                                ├── mouth      says it: phrases already made, samples that stand ready
+//!                                │    └── voices  the line of voices, and one of them at work
 //!                                ├── responder  who answers
 //!                                └── story      what happened, into store, log and metrics
 //!
@@ -25,12 +26,15 @@ mod admission;
 mod leg;
 mod line;
 mod mouth;
+#[cfg(test)]
+mod mouth_tests;
 mod phrases;
 mod responder;
 mod rests;
 mod roster;
 mod story;
 mod thread;
+mod voices;
 
 pub use admission::{Admission, Admit, Bounds, Guest, NewGuest, Refusal};
 pub use phrases::Phrases;

@@ -6,35 +6,16 @@
 
 use super::leg::Counted;
 use super::phrases::{PHRASE_BYTES, PhraseKey};
-use super::{Agent, Guest, House, Roster, Voice};
+use super::voices::{Open, RESTING, Voices, in_words};
+use super::{Guest, House, Roster, Voice};
+use crate::media::mulaw;
 use crate::media::resample::Resampler;
-use crate::media::{frame, mulaw};
-use crate::plugin::{Encoding, Fault, Format, Generation, StartError, Stream};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
-use voice_plugin::abi::{failure, kind, role};
+use voice_plugin::abi::kind;
 
 /// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
 pub(super) const READY_SAMPLES: usize = 16_000;
-
-/// The name of the refusal of a voice that was not even asked.
-pub(super) const RESTING: &str = "resting";
-
-/// Names by which the host says why something failed; those of plugins are in the contract.
-pub(super) const REFUSALS: [&str; 11] = [
-    RESTING,
-    "gone",
-    "not_loaded",
-    "hung",
-    "no_voice",
-    "crowded",
-    "refused",
-    "panicked",
-    "broken",
-    "no_memory",
-    "no_text",
-];
 
 /// What the core asks for with `Speak`.
 #[derive(Debug)]
@@ -90,109 +71,6 @@ pub(super) struct Mouth {
     ready: Ready,
 }
 
-/// A line of voices as it stood at one moment, each with the build of its plugin that was there.
-#[derive(Debug, Default)]
-pub(super) struct Voices(Vec<(Arc<Voice>, Option<u64>)>);
-
-impl Voices {
-    fn of(roster: &Roster, agent: &Agent) -> Voices {
-        let line = roster.line_of(agent).into_iter();
-        let build = |voice: &Arc<Voice>| {
-            roster
-                .plugins
-                .get(&voice.plugin)
-                .map(|plugin| plugin.number())
-        };
-        Voices(
-            line.map(|voice| {
-                let build = build(&voice);
-                (voice, build)
-            })
-            .collect(),
-        )
-    }
-
-    fn are(&self, others: &Voices) -> bool {
-        let same = |((a, build_a), (b, build_b)): (&(Arc<Voice>, _), &(Arc<Voice>, _))| {
-            Arc::ptr_eq(a, b) && build_a == build_b
-        };
-        self.0.len() == others.0.len() && self.0.iter().zip(&others.0).all(same)
-    }
-
-    fn at(&self, place: u32) -> Option<&Arc<Voice>> {
-        self.0.get(place as usize).map(|(voice, _)| voice)
-    }
-
-    /// The name of the voice at this place; empty if there is none.
-    pub(super) fn name(&self, place: u32) -> &str {
-        self.at(place).map_or("", |voice| &voice.name)
-    }
-}
-
-/// The voice's stream, and what must happen to its sound before the line takes it.
-struct Open {
-    stream: Stream,
-    /// As it was when the stream was started.
-    voice: Arc<Voice>,
-    /// `None`: µ-law as it is. Rate 8000 in linear samples needs no filter, only companding.
-    convert: Option<Option<Resampler>>,
-}
-
-impl Open {
-    /// Starts a voice for this call. The error is a sentence that begins with its name.
-    fn start(
-        guest: &Guest,
-        voice: &Arc<Voice>,
-        generation: &Arc<Generation>,
-        language: &str,
-    ) -> Result<Open, String> {
-        let format = line_format(&generation.library().describe().tts_produces);
-        let info = json!({
-            "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
-            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
-            "language": language,
-            "settings": voice.settings,
-        });
-        let convert = match (format.encoding, format.rate) {
-            (Encoding::Mulaw, _) => None,
-            (Encoding::S16le, frame::RATE) => Some(None),
-            (Encoding::S16le, rate) => {
-                let resampler = Resampler::new(rate, frame::RATE);
-                Some(Some(
-                    resampler.map_err(|error| format!("no_voice: {error}"))?,
-                ))
-            }
-        };
-        match generation.start(role::TTS, &info.to_string()) {
-            Ok(stream) => Ok(Open {
-                stream,
-                voice: Arc::clone(voice),
-                convert,
-            }),
-            Err(error) => Err(format!("{}: {error}", start_error_name(&error))),
-        }
-    }
-}
-
-fn start_error_name(error: &StartError) -> &'static str {
-    match error {
-        StartError::Role { .. } => "no_voice",
-        StartError::Hung { .. } => "hung",
-        StartError::Crowded { .. } => "crowded",
-        StartError::Refused { said, .. } => failure::name_of(said).unwrap_or("refused"),
-        StartError::Panicked { .. } => "panicked",
-        StartError::Memory { .. } => "no_memory",
-    }
-}
-
-fn in_words(fault: Fault) -> String {
-    let name = match fault {
-        Fault::Panicked => "panicked",
-        Fault::Failed | Fault::Gone => "broken",
-    };
-    format!("{name}: {fault}")
-}
-
 /// The key of a phrase, and its sound so far.
 type Keep = (PhraseKey, Vec<u8>);
 
@@ -245,7 +123,7 @@ impl Mouth {
             0
         };
         self.voices = voices;
-        let last = u32::try_from(self.voices.0.len().saturating_sub(1)).unwrap_or(0);
+        let last = self.voices.last_place();
         let place = place.min(last);
         self.asked = None;
         let (source, keep) = self
@@ -569,22 +447,6 @@ impl Ready {
     }
 }
 
-/// The best of what a voice offers: the line's own µ-law, else the lowest rate that loses nothing.
-fn line_format(offered: &[Format]) -> Format {
-    let own = Format {
-        encoding: Encoding::Mulaw,
-        rate: frame::RATE,
-    };
-    if offered.is_empty() || offered.contains(&own) {
-        return own;
-    }
-    offered
-        .iter()
-        .copied()
-        .min_by_key(|format| format.rate)
-        .unwrap_or(own)
-}
-
 /// Converts as much of `bytes` as `room` samples hold; appends µ-law to `made`; returns the bytes used.
 fn narrow(
     bytes: &[u8],
@@ -636,25 +498,6 @@ mod tests {
         assert!(ready.take(100).is_empty());
         ready.push(&vec![0; READY_SAMPLES]);
         assert_eq!(ready.room(), 0);
-    }
-
-    #[test]
-    fn the_lines_own_format_is_asked_for_first() {
-        let mulaw = Format {
-            encoding: Encoding::Mulaw,
-            rate: 8000,
-        };
-        let wide = Format {
-            encoding: Encoding::S16le,
-            rate: 24_000,
-        };
-        let narrow = Format {
-            encoding: Encoding::S16le,
-            rate: 16_000,
-        };
-        assert_eq!(line_format(&[wide, mulaw]), mulaw);
-        assert_eq!(line_format(&[wide, narrow]), narrow);
-        assert_eq!(line_format(&[]), mulaw);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Nothing here waits: the store takes rows without blocking and the log line is written between frames, a few times
 //! per turn. What the caller and the agent said goes to the store, never to the log.
 
-use super::mouth::{self, Voices};
+use super::voices::{self, Voices};
 use super::{Guest, House};
 use crate::call::{Note, Why};
 use crate::store::{CallChange, NewEvent};
@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
 use voice_plugin::abi::failure;
 
-/// Writes down one note. `voices`: the agent's, of which a note says only the places.
-pub(super) fn tell(house: &House, guest: &Guest, voices: &Voices, note: &Note) {
+/// Writes down one note. `line`: the agent's voices, of which a note says only the places.
+pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
     let metrics = &house.metrics;
     let (event, text, audio_ms, detail) = match note {
         Note::Said {
@@ -82,11 +82,11 @@ pub(super) fn tell(house: &House, guest: &Guest, voices: &Voices, note: &Note) {
             again,
             reason,
         } => {
-            let (from, to) = (voices.name(*voice), voices.name(voice + 1));
+            let (from, to) = (line.name(*voice), line.name(voice + 1));
             let cause = cause(reason);
             metrics.voice_replacements.inc();
             // A voice that rests was not asked, so it cannot have failed.
-            if cause != Some(mouth::RESTING) {
+            if cause != Some(voices::RESTING) {
                 metrics
                     .plugin_failures
                     .get_or_create(&[("step", "voice")])
@@ -194,7 +194,7 @@ fn row(house: &House, guest: &Guest, event: &str, text: &str, audio_ms: u64, det
 fn cause(sentence: &str) -> Option<&'static str> {
     failure::name_of(sentence).or_else(|| {
         let (name, _) = sentence.split_once(": ")?;
-        mouth::REFUSALS.into_iter().find(|ours| *ours == name)
+        voices::REFUSALS.into_iter().find(|ours| *ours == name)
     })
 }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A folder of one test's own, with libraries in it and their private copies.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     dir: TempDir,
 }
 
 impl Bench {
-    pub(super) fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         Bench {
             dir: TempDir::new().unwrap(),
         }
@@ -27,7 +27,7 @@ impl Bench {
     }
 
     /// Compiles `tests/plugins/SOURCE.c` with these macros set into `FILE.so`.
-    pub(super) fn build(&self, source: &str, macros: &[&str], file: &str) -> PathBuf {
+    pub(crate) fn build(&self, source: &str, macros: &[&str], file: &str) -> PathBuf {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let library = self.dir.path().join(file).with_extension("so");
         // Under another name first: the linker would write into a file that may be mapped.
@@ -59,7 +59,7 @@ impl Bench {
         library
     }
 
-    pub(super) fn load(&self, path: &Path) -> Result<Arc<Library>, LoadError> {
+    pub(crate) fn load(&self, path: &Path) -> Result<Arc<Library>, LoadError> {
         Library::load("test", path, &self.keep_dir(), None)
     }
 

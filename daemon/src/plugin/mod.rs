@@ -28,7 +28,7 @@ mod stream;
 mod watch;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,287 @@
+//! The mouth with a real plugin, the moody voice in C, and rosters that change between two utterances. No call, no
+//! line, no clock.
+#![cfg(test)]
+#![allow(clippy::unwrap_used)]
+
+use super::mouth::{Ask, Delivered, Mouth, Scratch};
+use super::{
+    Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Guest, House, Patience, Phrases,
+    Rests, Roster, Voice,
+};
+use crate::call;
+use crate::media::detect::Kind;
+use crate::metrics::Metrics;
+use crate::plugin::Generation;
+use crate::plugin::fixtures::Bench;
+use crate::store::Store;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Samples of one utterance of the moody voice.
+const WHOLE: u64 = 6400;
+
+/// A house with one plugin and whatever voices a test gives it, and one call in it.
+struct Rig {
+    house: House,
+    guest: Guest,
+    mouth: Mouth,
+    generation: Arc<Generation>,
+    now: Instant,
+    utterance: u32,
+    _folder: TempDir,
+}
+
+/// What came of one utterance.
+#[derive(Debug, PartialEq)]
+struct Said {
+    /// Place of who was asked, and how many stood behind.
+    begun: (u32, u32),
+    /// Half a wave of the tone heard, in samples; 0 if there was none.
+    half: usize,
+    samples: u64,
+    failed: Option<String>,
+}
+
+impl Said {
+    fn tone(begun: (u32, u32), half: usize) -> Said {
+        Said {
+            begun,
+            half,
+            samples: WHOLE,
+            failed: None,
+        }
+    }
+}
+
+fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Voice {
+    Voice {
+        name: name.into(),
+        plugin: "moody".into(),
+        settings,
+        language: None,
+        fallback: fallback.map(Into::into),
+    }
+}
+
+impl Rig {
+    fn new(voices: impl IntoIterator<Item = Voice>) -> Rig {
+        let bench = Bench::new();
+        let library = bench.load(&bench.build("moody", &[], "moody")).unwrap();
+        let folder = TempDir::new().unwrap();
+        let bounds = Bounds {
+            calls: 1,
+            calls_per_caller: 1,
+            token: Duration::from_secs(1),
+        };
+        let patience = Patience {
+            start: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
+        };
+        let agent = Arc::new(Agent {
+            name: "day".into(),
+            settings: call::Settings::default(),
+            detector: Kind::Off,
+            responder: String::new(),
+            voice: "own".into(),
+            language: "en".into(),
+        });
+        let rig = Rig {
+            house: House {
+                admission: Admission::new(bounds),
+                roster: CurrentRoster::default(),
+                store: Store::open(folder.path(), 0).unwrap(),
+                metrics: Arc::new(Metrics::new(0.0)),
+                phrases: Phrases::new(),
+                rests: Rests::new(),
+                patience: CurrentPatience::new(patience),
+            },
+            guest: Guest {
+                call_sid: "CA1".into(),
+                from: "+1".into(),
+                to: "+2".into(),
+                agent,
+                ip: [127, 0, 0, 1].into(),
+            },
+            mouth: Mouth::new(),
+            generation: Generation::open(library, "moody", "{}").unwrap(),
+            now: Instant::now(),
+            utterance: 0,
+            _folder: folder,
+        };
+        rig.hire(voices);
+        rig
+    }
+
+    /// From now on these are the voices.
+    fn hire(&self, voices: impl IntoIterator<Item = Voice>) {
+        let agent = Arc::clone(&self.guest.agent);
+        self.house.roster.replace(Roster {
+            plugins: BTreeMap::from([("moody".into(), Arc::clone(&self.generation))]),
+            voices: voices
+                .into_iter()
+                .map(|voice| (voice.name.clone(), Arc::new(voice)))
+                .collect(),
+            agents: BTreeMap::from([("day".into(), agent)]),
+            ..Roster::default()
+        });
+    }
+
+    /// Asks the voice at this place for a sentence and hears it to its end.
+    fn say(&mut self, voice: u32) -> Said {
+        self.ask(voice, "words", false)
+    }
+
+    fn ask(&mut self, voice: u32, text: &str, fixed: bool) -> Said {
+        self.utterance += 1;
+        let ask = Ask {
+            utterance: self.utterance,
+            text,
+            fixed,
+            voice,
+        };
+        self.mouth.say(&self.house, &self.guest, ask, self.now);
+        let mut scratch = Scratch::default();
+        let mut said = Said {
+            begun: (u32::MAX, u32::MAX),
+            half: 0,
+            samples: 0,
+            failed: None,
+        };
+        while let Some(delivered) = self.mouth.next(&self.house, &mut scratch) {
+            match delivered {
+                Delivered::Begun {
+                    voice, fallbacks, ..
+                } => said.begun = (voice, fallbacks),
+                Delivered::Audio { samples, .. } => {
+                    said.samples += samples;
+                    let sound = self.mouth.take(samples);
+                    said.half = sound.iter().position(|byte| *byte != sound[0]).unwrap_or(0);
+                }
+                Delivered::Done { .. } => {}
+                Delivered::Failed { text, .. } => {
+                    said.failed = Some(text);
+                    // As the leg does when the core has made a note of it.
+                    self.mouth.failed(&self.house, self.now);
+                }
+            }
+        }
+        assert!(!self.mouth.is_saying(), "it has an end");
+        said
+    }
+}
+
+#[test]
+fn a_changed_voice_is_heard_at_the_next_utterance_of_a_running_call() {
+    let own = |half: u32| voice("own", json!({ "half": half }), None);
+    let mut rig = Rig::new([own(7)]);
+    assert_eq!(rig.say(0), Said::tone((0, 0), 7));
+    rig.hire([own(23)]);
+    assert_eq!(rig.say(0), Said::tone((0, 0), 23));
+}
+
+#[test]
+fn each_place_in_the_line_is_the_voice_that_stands_there() {
+    let mut rig = Rig::new([
+        voice("own", json!({"half": 7, "mood": "refuses"}), Some("second")),
+        voice("second", json!({"half": 11}), Some("third")),
+        voice("third", json!({"half": 23}), None),
+    ]);
+    let refused = rig.say(0);
+    assert_eq!((refused.begun, refused.samples), ((0, 2), 0));
+    assert!(
+        refused.failed.unwrap().starts_with("refused: "),
+        "with its name"
+    );
+    assert_eq!(rig.say(1), Said::tone((1, 1), 11));
+    assert_eq!(rig.say(2), Said::tone((2, 0), 23));
+    assert_eq!(rig.say(9), Said::tone((2, 0), 23), "the last is the end");
+    assert_eq!(rig.mouth.voices().name(1), "second");
+}
+
+#[test]
+fn a_place_in_a_line_that_is_no_more_is_the_head_of_the_new_one() {
+    let line = |half: u32| {
+        [
+            voice("own", json!({ "half": half }), Some("second")),
+            voice("second", json!({"half": 11}), None),
+        ]
+    };
+    let mut rig = Rig::new(line(7));
+    rig.say(0);
+    assert_eq!(rig.say(1), Said::tone((1, 0), 11));
+    rig.hire(line(23));
+    assert_eq!(rig.say(1), Said::tone((0, 1), 23));
+    assert_eq!(rig.say(1), Said::tone((1, 0), 11));
+}
+
+#[test]
+fn a_phrase_is_kept_for_the_voice_that_really_said_it() {
+    let line = |mood: &str| {
+        [
+            voice("own", json!({"half": 7, "mood": mood}), Some("second")),
+            voice("second", json!({"half": 11}), None),
+        ]
+    };
+    let mut rig = Rig::new(line("fails"));
+    assert!(rig.ask(0, "Hello", true).failed.is_some());
+    assert_eq!(rig.ask(1, "Hello", true), Said::tone((1, 0), 11));
+    // The first is well again, and nobody has kept its sound.
+    rig.hire(line("well"));
+    assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
+    assert_eq!(rig.ask(1, "Hello", true), Said::tone((1, 0), 11));
+}
+
+#[test]
+fn a_voice_that_keeps_failing_is_left_alone_by_every_call_but_its_kept_phrases_are_not() {
+    let own = json!({"half": 7, "mood": "fails", "since": 2});
+    let mut rig = Rig::new([
+        voice("own", own, Some("second")),
+        voice("second", json!({"half": 11}), None),
+    ]);
+    assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
+    for _ in 0..3 {
+        assert!(rig.say(0).failed.unwrap().starts_with("quota: "));
+    }
+    assert!(rig.say(0).failed.unwrap().starts_with("resting: "));
+    assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
+    rig.now += Duration::from_secs(30);
+    assert!(
+        rig.say(0).failed.unwrap().starts_with("quota: "),
+        "one tries again"
+    );
+    assert!(rig.say(0).failed.unwrap().starts_with("resting: "));
+}
+
+#[test]
+fn a_voice_without_a_fallback_is_asked_however_often_it_fails() {
+    let mut rig = Rig::new([voice("own", json!({"mood": "fails"}), None)]);
+    for _ in 0..10 {
+        assert!(rig.say(0).failed.unwrap().starts_with("quota: "));
+    }
+}
+
+#[test]
+fn a_panic_costs_the_stream_and_the_next_utterance_starts_another() {
+    let mut rig = Rig::new([voice(
+        "own",
+        json!({"half": 7, "mood": "panics", "since": 2}),
+        None,
+    )]);
+    assert_eq!(rig.say(0), Said::tone((0, 0), 7));
+    assert!(rig.say(0).failed.unwrap().starts_with("panicked: "));
+    assert_eq!(rig.say(0), Said::tone((0, 0), 7));
+}
+
+#[test]
+fn who_is_not_there_fails_in_words() {
+    let mut rig = Rig::new([Voice {
+        plugin: "nobody".into(),
+        ..voice("own", Value::Null, None)
+    }]);
+    assert!(rig.say(0).failed.unwrap().starts_with("not_loaded: "));
+    rig.hire([]);
+    assert!(rig.say(0).failed.unwrap().starts_with("gone: "));
+}
