@@ -25,6 +25,7 @@
 //!         │      │        ├──→ store   (leg and http hold a handle; the store knows none of them)
 //!         │      ├──→ config  (handed down as a snapshot, never fetched)
 //!         │      └──→ metrics (counters, held by whoever counts)
+//!         │      ├──→ systemd (words to the service manager)
 //!         ├──→ log     (also at hand for the daemon: levels change while it runs)
 //!         └──→ phone → carrier, media
 //! ```
@@ -42,3 +43,4 @@ pub mod metrics;
 pub mod phone;
 pub mod plugin;
 pub mod store;
+pub mod systemd;

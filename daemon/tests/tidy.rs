@@ -13,13 +13,14 @@ const ARROW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "carrier", "config", "daemon", "log", "media", "phone", "plugin",
+            "carrier", "config", "daemon", "log", "media", "phone", "plugin", "systemd",
         ],
     ),
     (
         "daemon",
         &[
             "call", "config", "http", "leg", "log", "media", "metrics", "plugin", "store",
+            "systemd",
         ],
     ),
     ("http", &["call", "carrier", "config", "leg", "store"]),
@@ -32,6 +33,7 @@ const ARROW: &[(&str, &[&str])] = &[
     ("carrier", &["media"]),
     ("config", &[]),
     ("store", &[]),
+    ("systemd", &[]),
     ("plugin", &[]),
     ("metrics", &[]),
     ("media", &[]),

@@ -1,14 +1,18 @@
 //! `run`: start the daemon, wait for a signal, end it in order.
 
 use super::{Failure, load, runtime_workers};
-use crate::daemon::{Daemon, Overrides, SetLogLevel, StartError};
-use crate::log;
+use crate::daemon::{Daemon, GOODBYE_SECS, Overrides, SetLogLevel, StartError};
+use crate::log::{self, Log};
+use crate::systemd;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
+
+/// What the service manager grants beyond the calls, to bring the last records to the disk.
+const CLOSING: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
@@ -32,32 +36,55 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
             move |level| log.set_level(level)
         })),
     };
-    let drain = Duration::from_secs(config.limits.drain_secs);
     runtime_workers()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::failed(error.to_string()))?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::failed(error.to_string()))?;
-        let daemon = Daemon::start(config, overrides).await.map_err(as_failure)?;
+        let signalled = |kind| signal(kind).map_err(|error| Failure::failed(error.to_string()));
+        let mut terminate = signalled(SignalKind::terminate())?;
+        let mut interrupt = signalled(SignalKind::interrupt())?;
+        let daemon = Daemon::start(config, overrides)
+            .await
+            .map_err(as_failure)?;
+        tokio::spawn(reopen(log.clone(), signalled(SignalKind::hangup())?));
         let address = daemon.address();
         info!(
             webhook = %format!("http://{address}/twilio/stream/"),
             "ready for calls; try it from another terminal: voice-streamer phone --say \"Hello\" --record heard.wav"
         );
+        systemd::ready();
+        systemd::status(&format!("ready for calls at {address}"));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!(calls = daemon.calls(), "asked to stop: new calls are turned away, running ones may finish within {} s; ask again to end now", drain.as_secs());
+        let patience = daemon.drain_patience();
+        let calls = daemon.calls();
+        info!(
+            calls,
+            "asked to stop: new calls are turned away, running ones may finish within {} s; ask again to end now",
+            patience.as_secs()
+        );
+        systemd::stopping(patience + Duration::from_secs(GOODBYE_SECS) + CLOSING);
+        systemd::status(&format!(
+            "stopping: {calls} calls may finish within {} s",
+            patience.as_secs()
+        ));
         let again = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        daemon.drain(drain, again).await;
+        daemon.drain(patience, again).await;
         info!("stopped");
         log.flush();
         Ok(())
     })
+}
+
+/// SIGHUP also means that the log file was rotated; the daemon reads its configuration again for itself.
+async fn reopen(log: Log, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        log.reopen();
+    }
 }
 
 fn as_failure(error: StartError) -> Failure {

@@ -7,6 +7,7 @@ mod borrowed;
 mod plugins;
 mod resolved;
 mod steward;
+mod watchdog;
 
 pub use plugins::{Checked, check_plugins};
 pub use steward::SetLogLevel;
@@ -41,7 +42,7 @@ use tracing::{error, info, warn};
 const SWEEP_SECS: u64 = 5;
 
 /// How long lines may take to say goodbye once their calls have been ended.
-const GOODBYE_SECS: u64 = 5;
+pub const GOODBYE_SECS: u64 = 5;
 
 /// How often a drain looks whether the last call has ended.
 const DRAIN_LOOK_MS: u64 = 100;
@@ -95,6 +96,7 @@ pub struct Daemon {
     sweeping: JoinHandle<()>,
     stewarding: JoinHandle<()>,
     borrowing: JoinHandle<()>,
+    feeding: Option<JoinHandle<()>>,
     in_force: Arc<ArcSwap<Config>>,
 }
 
@@ -165,6 +167,7 @@ impl Daemon {
         let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
         let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));
         let borrowing = tokio::spawn(borrow_address(Arc::clone(&desk), borrowed_in));
+        let feeding = watchdog::start(&desk);
         desk.house.metrics.ready.set(1);
         Ok(Daemon {
             desk,
@@ -174,6 +177,7 @@ impl Daemon {
             sweeping,
             stewarding,
             borrowing,
+            feeding,
             in_force,
         })
     }
@@ -203,6 +207,7 @@ impl Daemon {
             sweeping,
             stewarding,
             borrowing,
+            feeding,
             ..
         } = self;
         stewarding.abort();
@@ -242,6 +247,9 @@ impl Daemon {
         stop.send_replace(true);
         if let Err(error) = serving.await {
             error!("the listener had failed: {error}");
+        }
+        if let Some(feeding) = feeding {
+            feeding.abort();
         }
         let store = desk.house.store.clone();
         if tokio::task::spawn_blocking(move || store.close())

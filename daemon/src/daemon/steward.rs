@@ -23,6 +23,7 @@ use crate::http::{
 };
 use crate::leg::{self, House};
 use crate::plugin::Generation;
+use crate::systemd;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -135,7 +136,9 @@ impl Steward {
                 _ = hangups.recv() => Cause::Signal,
             };
             asking.extend(std::iter::from_fn(|| wishes.try_recv().ok()));
+            systemd::reloading();
             let standing = self.reload(cause).await;
+            systemd::ready();
             for wish in asking {
                 if wish.tell.send(Arc::clone(&standing)).is_err() {
                     debug!("whoever asked for a reload has gone");

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, Chain};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, warn};
@@ -54,6 +54,7 @@ pub struct Accepted {
 enum Command {
     Serve(Accepted),
     End { call_sid: Option<String>, why: Why },
+    Answer(oneshot::Sender<()>),
 }
 
 struct Thread {
@@ -120,6 +121,25 @@ impl MediaThreads {
                 warn!("a media thread is gone; nothing to end there");
             }
         }
+    }
+
+    /// Returns when every thread has been round its loop: true; false when one is gone. Waits for ever for one that is
+    /// stuck.
+    pub async fn answer(&self) -> bool {
+        let mut answers = Vec::with_capacity(self.threads.len());
+        for thread in &self.threads {
+            let (answer, answered) = oneshot::channel();
+            if thread.commands.send(Command::Answer(answer)).await.is_err() {
+                return false;
+            }
+            answers.push(answered);
+        }
+        for answered in answers {
+            if answered.await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Lines on all threads, waiting and closing ones included.
@@ -239,6 +259,8 @@ fn carry_out(
                 warn!("a media stream was lost while it was handed over: {error}");
             }
         },
+        // Whoever asked may have gone.
+        Command::Answer(answer) => drop(answer.send(())),
         Command::End { call_sid, why } => {
             let now = Instant::now();
             for served in lines {

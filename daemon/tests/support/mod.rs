@@ -114,6 +114,8 @@ pub struct Daemon {
     pub address: SocketAddr,
     folder: Arc<TempDir>,
     log: Arc<Mutex<String>>,
+    /// Reads its stderr to the end.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -130,16 +132,24 @@ impl Daemon {
 
     /// Whatever the configuration in this folder says, on the state that is there.
     pub fn again(folder: &Arc<TempDir>) -> Daemon {
+        Daemon::prepared(folder, |_| ())
+    }
+
+    /// The same, with its arguments and environment changed before.
+    pub fn prepared(folder: &Arc<TempDir>, prepare: impl FnOnce(&mut Command)) -> Daemon {
         let mut run = Command::new(binary());
         run.args(["run", "--config"])
             .arg(folder.path().join("config.toml"));
+        run.env_remove("RUST_LOG");
+        prepare(&mut run);
         Daemon::running(run, folder)
     }
 
     /// As it is shipped, but on a free port and with its state in this folder.
     pub fn as_shipped(folder: &Arc<TempDir>) -> Daemon {
         let mut run = Command::new(binary());
-        run.arg("--config")
+        run.env_remove("RUST_LOG")
+            .arg("--config")
             .arg(shipped_config())
             .args(["--listen", "127.0.0.1:0", "--state"])
             .arg(folder.path());
@@ -148,7 +158,6 @@ impl Daemon {
 
     fn running(mut run: Command, folder: &Arc<TempDir>) -> Daemon {
         let mut child = run
-            .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -159,7 +168,7 @@ impl Daemon {
             BufReader::new(child.stderr.take().unwrap()).lines(),
             Arc::clone(&log),
         );
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let json: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(webhook) = json["fields"]["webhook"].as_str() {
@@ -180,6 +189,7 @@ impl Daemon {
                 address: host.parse().unwrap(),
                 folder: Arc::clone(folder),
                 log,
+                reading: Some(reading),
             },
             Err(error) => {
                 child.kill().ok();
@@ -213,6 +223,21 @@ impl Daemon {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal: `TERM`, `HUP` …
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success(), "{kill}");
+    }
+
+    /// Waits for its end: the exit code, and everything it logged.
+    #[track_caller]
+    pub fn ends(mut self) -> (Option<i32>, String) {
+        let status = until("the daemon ends", || self.child.try_wait().unwrap());
+        self.reading.take().map(JoinHandle::join);
+        (status.code(), self.log())
     }
 
     /// Everything it logged so far.
