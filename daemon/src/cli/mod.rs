@@ -10,6 +10,7 @@ mod phone;
 mod remote;
 mod run;
 mod spoken;
+mod voices;
 
 use crate::carrier::twilio::rest::use_ring;
 use crate::config::{self, Config};
@@ -50,6 +51,8 @@ enum Command {
     Logs(logs::LogsArguments),
     /// The calls, newest first
     Calls(calls::CallsArguments),
+    /// The voices and models that a plugin offers, as its maker lists them
+    Voices(voices::VoicesArguments),
 }
 
 /// Why a command ends, and the code it ends with.
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Some(Command::Phone(phone)) => phone::phone(config, phone),
         Some(Command::Logs(logs)) => logs::logs(config, logs),
         Some(Command::Calls(calls)) => calls::calls(config, calls),
+        Some(Command::Voices(voices)) => voices::voices(config, voices),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

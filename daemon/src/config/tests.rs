@@ -25,6 +25,7 @@ const SHIPPED: &str = include_str!("../../../config.toml");
 fn env() -> Env {
     Env::from_iter([
         ("TWILIO_AUTH_TOKEN", "canary-token"),
+        ("ELEVENLABS_API_KEY", "canary-eleven"),
         ("KEY", "canary-key"),
         ("EIGHT", "0.0.0.0:8"),
         ("EMPTY", ""),

@@ -60,6 +60,8 @@ pub fn binary() -> &'static Path {
             "-p",
             "responder-echo",
             "-p",
+            "tts-elevenlabs",
+            "-p",
             "tts-pico",
             "--target-dir",
         ]);

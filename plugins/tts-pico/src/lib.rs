@@ -124,6 +124,19 @@ impl Tts for Pico {
         self.pool.warm(voice.name(""));
     }
 
+    async fn catalog(&self) -> Result<Catalog> {
+        let voice = |name: VoiceName| CatalogVoice {
+            id: name.as_str().to_owned(),
+            name: "Pico".to_owned(),
+            language: name.as_str().to_owned(),
+            about: name.language().to_owned(),
+        };
+        Ok(Catalog {
+            voices: VoiceName::ALL.map(voice).into(),
+            models: Vec::new(),
+        })
+    }
+
     async fn speak(&self, say: Say<Voice>, out: &mut Audio) -> Result<()> {
         let mut speech = self.speech(&say.text, &say.voice, &say.language)?;
         while let Some(samples) = speech.next().await? {

@@ -63,6 +63,18 @@ impl VoiceName {
         }
     }
 
+    /// What it speaks, in words.
+    pub const fn language(self) -> &'static str {
+        match self {
+            VoiceName::EnUs => "American English",
+            VoiceName::EnGb => "British English",
+            VoiceName::EsEs => "Spanish as spoken in Spain",
+            VoiceName::DeDe => "German",
+            VoiceName::FrFr => "French",
+            VoiceName::ItIt => "Italian",
+        }
+    }
+
     /// The voice for a language tag such as `es`, `es-MX` or `en_gb`: the same country if there is one, else the
     /// first of the same language, else American English.
     pub fn for_language(tag: &str) -> VoiceName {
