@@ -1,136 +1,20 @@
 //! Live configuration: the file is edited while calls go on. What changed is heard, what did not is not touched, and a
 //! mistake changes nothing and says where it is.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
 
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use support::edited::{Edited, ONE, THREE, TWO, compile, sayers, sayers_config};
 use support::{Bystander, CONFIG, Daemon, Dice, phone, speech, spoken_as, until};
 use voice_streamer::config::{self, Env};
 use voice_streamer::media::{correlate, mulaw};
-use voice_streamer::phone::{Happening, Line, Report, Script, Step, Swarm};
-
-/// Compiles the responder that says `text`, as another library or over one that is there.
-fn compile(library: &Path, text: &str) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let unfinished = library.with_extension("unfinished");
-    let compiled = Command::new("cc")
-        .args(["-std=c99", "-shared", "-fPIC", "-I"])
-        .arg(here.join("../plugin-api/include"))
-        .arg(format!("-DTEXT=\"{text}\""))
-        .arg("-o")
-        .arg(&unfinished)
-        .arg(here.join("tests/plugins/says.c"))
-        .status()
-        .unwrap();
-    assert!(compiled.success());
-    fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o755)).unwrap();
-    // As `cargo build` does it, and `cp`: over what is there.
-    fs::copy(&unfinished, library).unwrap();
-    fs::remove_file(&unfinished).unwrap();
-}
-
-/// A file of tests' own, edited in one place.
-struct Edited {
-    daemon: Daemon,
-    path: PathBuf,
-}
-
-impl Edited {
-    /// A daemon with [`CONFIG`], and further tables behind it.
-    fn start(more: &str) -> Edited {
-        Edited::of(&format!("{CONFIG}\n{more}"), |_| ())
-    }
-
-    fn of(text: &str, prepare: impl FnOnce(&Path)) -> Edited {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        prepare(folder.path());
-        let path = folder.path().join("config.toml");
-        // Looks at untouched content are in the log.
-        let text = text.replace(
-            "format = \"json\"",
-            "format = \"json\"\nlevel = \"info,voice_streamer::config=debug\"",
-        );
-        fs::write(&path, text).unwrap();
-        Edited {
-            daemon: Daemon::again(&folder),
-            path,
-        }
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(&self.path).unwrap()
-    }
-
-    /// The text with one place changed.
-    #[track_caller]
-    fn with(&self, old: &str, new: &str) -> String {
-        let text = self.text();
-        assert_eq!(text.matches(old).count(), 1, "{old:?} in\n{text}");
-        text.replacen(old, new, 1)
-    }
-
-    /// As an editor saves: another file moved over the old one.
-    #[track_caller]
-    fn edit(&self, old: &str, new: &str) {
-        let text = self.with(old, new);
-        self.save(&text);
-    }
-
-    fn save(&self, text: &str) {
-        let unfinished = self.path.with_extension("new");
-        fs::write(&unfinished, text).unwrap();
-        fs::rename(&unfinished, &self.path).unwrap();
-    }
-
-    fn standing(&self) -> Value {
-        self.daemon.json("/api/configuration/")
-    }
-
-    /// Has the daemon read the file, and waits for it.
-    #[track_caller]
-    fn reload(&self) -> Value {
-        let reply = self
-            .daemon
-            .send("POST", "/api/configuration/reload/", &[], "");
-        assert_eq!(reply.status, 200, "{reply:?}");
-        reply.json()
-    }
-
-    /// Attempts so far that ended so.
-    fn attempts(&self, outcome: &str) -> u64 {
-        let counts = self.daemon.counts("config_reloads");
-        counts.get(outcome).copied().unwrap_or(0)
-    }
-
-    /// Waits until this key says this.
-    #[track_caller]
-    fn until_key(&self, key: &str, shown: &str) {
-        until(&format!("{key} is {shown}"), || {
-            let standing = self.standing();
-            (standing["sheet"]["rows"][key]["shown"] == shown).then_some(())
-        });
-    }
-
-    /// A subcommand about this file and this daemon.
-    fn command(&self, words: &[&str]) -> Output {
-        Command::new(support::binary())
-            .args(words)
-            .arg("--config")
-            .arg(&self.path)
-            .arg("--url")
-            .arg(format!("http://{}", self.daemon.address))
-            .output()
-            .unwrap()
-    }
-}
+use voice_streamer::phone::{Happening, Line, Report, Script, Step};
 
 fn said(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
@@ -189,25 +73,6 @@ fn texts(daemon: &Daemon, call_sid: &str) -> Vec<String> {
     let rows = logs["logs"].as_array().unwrap();
     let text = |row: &Value| row["response_text"].as_str().unwrap().to_owned();
     rows.iter().rev().map(text).collect()
-}
-
-const ONE: &str = "The first one is speaking.";
-const TWO: &str = "And now it is the second.";
-const THREE: &str = "Here is the rebuilt third.";
-
-/// Agents that say a sentence: the default one by [plugins.one], beside it [plugins.two].
-fn sayers(folder: &Path) {
-    compile(&folder.join("one.so"), ONE);
-    compile(&folder.join("two.so"), TWO);
-}
-
-fn sayers_config() -> String {
-    let config = CONFIG
-        .replace("responder = \"echo\"", "responder = \"one\"")
-        .replace("greeting = \"Hello, this is the echo.\"", "");
-    format!(
-        "{config}\n[plugins.one]\nlibrary = \"./one.so\"\n[plugins.two]\nlibrary = \"./two.so\"\n"
-    )
 }
 
 #[test]
@@ -280,7 +145,7 @@ fn a_broken_edit_changes_nothing_and_says_where() {
         (
             "voice = \"english\"\ngreeting",
             "voice = \"englisch\"\ngreeting",
-            "config.toml:23:9",
+            "config.toml:19:9",
             "did you mean",
         ),
         (
@@ -408,6 +273,9 @@ fn however_a_file_is_saved_it_is_read_once() {
     );
 }
 
+/// One way to touch a file.
+type Touch = fn(&Path);
+
 #[test]
 fn what_leaves_the_content_alone_is_no_edit() {
     let edited = Edited::start("");
@@ -418,7 +286,7 @@ fn what_leaves_the_content_alone_is_no_edit() {
             .matches("their content is the same")
             .count()
     };
-    let ways: [(&str, fn(&Path)); 4] = [
+    let ways: [(&str, Touch); 4] = [
         ("chmod", |path| {
             fs::set_permissions(path, PermissionsExt::from_mode(0o640)).unwrap();
         }),
@@ -498,18 +366,33 @@ fn a_signal_and_a_command_take_the_same_path() {
         "{check:?}"
     );
 
-    edited.edit("this is the echo", "this is the parrot");
-    let check = edited.command(&["check"]);
-    let reload = edited.command(&["reload"]);
+    // Another file is checked before it takes the place of this one.
+    let draft = edited.path.with_file_name("draft.toml");
+    fs::write(
+        &draft,
+        edited.with("this is the echo", "this is the parrot"),
+    )
+    .unwrap();
     let line = "~ agents.default.greeting: \"Hello, this is the echo.\" → \"Hello, this is the parrot.\"  \
                 (at the next call)";
+    let check = said(&edited.command_about(&draft, &["check"]).stdout);
+    println!("{check}");
+    assert!(check.contains(line), "{check}");
+    assert!(
+        edited.daemon.counts("config_reloads").is_empty(),
+        "checking touches nothing"
+    );
+    fs::rename(&draft, &edited.path).unwrap();
+    let reload = edited.command(&["reload"]);
     assert!(reload.status.success(), "{reload:?}");
-    for output in [&check, &reload] {
-        println!("{}", said(&output.stdout));
-        // Under load the watcher may have been first; then there is nothing left to tell.
-        let first = edited.standing()["last"]["cause"] == "asked";
-        assert!(!first || said(&output.stdout).contains(line), "{output:?}");
-    }
+    let reload = said(&reload.stdout);
+    println!("{reload}");
+    // On a busy machine the watcher may have been first; then there is nothing left to tell.
+    assert!(
+        reload.contains(line) || reload.contains("says nothing new"),
+        "{reload}"
+    );
+    assert_eq!(edited.attempts("applied"), 1);
     edited.until_key("agents.default.greeting", "\"Hello, this is the parrot.\"");
 
     edited.edit("end_of_turn_ms = 700", "end_of_turn_ms = 800");
@@ -606,7 +489,6 @@ fn a_plugin_left_out_at_the_start_does_not_lock_the_configuration() {
     assert!(edited.standing()["plugins"]["live"]["generation"].is_u64());
 }
 
-/// Variants of a text that nobody means, each with the place of its mistake.
 #[test]
 fn a_hundred_broken_variants_leave_it_whole() {
     let edited = Edited::start("");
@@ -641,118 +523,5 @@ fn a_hundred_broken_variants_leave_it_whole() {
     edited.save(&good);
     assert_eq!(edited.reload()["last"]["outcome"], "unchanged");
     bystander.was_untouched();
-    edited.daemon.is_whole();
-}
-
-/// Megabytes of memory that are the daemon's own.
-fn resident_mb(daemon: &Daemon) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kb: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kb / 1024.0
-}
-
-#[test]
-fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
-    const CALLS: usize = 50;
-    const EDITS: usize = 50;
-    // The quiet detector: what is shown here is about the configuration, not about the processor.
-    let config = sayers_config().replace(
-        "barge_in = false",
-        "barge_in = false\ndetector = \"energy\"",
-    ) + "[limits]\ncalls_per_caller = 1000\n";
-    let edited = Edited::of(&config, sayers);
-    let plan = Swarm {
-        calls: CALLS,
-        length: Duration::from_secs(14),
-        ramp_per_sec: 50,
-        speech: Some(spoken_as("Good morning, how are you today?", "en-US").into()),
-    };
-    let line = edited.daemon.parrot();
-    let (all_talk, begun) = mpsc::channel();
-    let talking = std::thread::spawn(move || {
-        phone(voice_streamer::phone::swarm(&line, &plan, |progress| {
-            if progress.set_up == CALLS {
-                all_talk.send(()).ok();
-            }
-        }))
-        .unwrap()
-    });
-    begun.recv_timeout(support::DEADLINE).unwrap();
-    let mut memory = Vec::new();
-    let began = Instant::now();
-    for n in 0..EDITS {
-        // A new generation of the voice, another manner of it, and a live echo that becomes a parrot and back.
-        let (workers, speed) = (1 + n % 2, 90 + n % 20);
-        let mode = ["parrot", "live"][n % 2];
-        let text = config
-            .replace(
-                "library = \"tts_pico\"",
-                &format!("library = \"tts_pico\"\nworkers = {workers}"),
-            )
-            .replace(
-                "voice = \"en-US\"",
-                &format!("voice = \"en-US\"\nspeed = {speed}"),
-            )
-            .replace("mode = \"live\"", &format!("mode = \"{mode}\""));
-        edited.save(&text);
-        // Some are found by the watcher, after it has settled; most are asked for at once.
-        if n % 3 == 2 {
-            edited.until_key("voices.english.speed", &speed.to_string());
-        } else {
-            let last = edited.reload()["last"].clone();
-            assert!(last["outcome"] != "refused", "{last}");
-        }
-        memory.push(resident_mb(&edited.daemon));
-    }
-    let edits_took = began.elapsed();
-    assert_eq!(
-        edited.daemon.metric("calls_active"),
-        CALLS as u64,
-        "all talk to the last edit"
-    );
-    let report = talking.join().unwrap();
-    let (after_ten, after_all) = (memory[9], memory[EDITS - 1]);
-    println!(
-        "{EDITS} edits in {edits_took:?} while {} calls talked: {} dropped, {} underruns, {} answers; \
-         {after_ten:.1} MB after ten edits, {after_all:.1} MB after all, {:.1} MB at most; generator late p99 {} us",
-        report.set_up,
-        report.dropped,
-        report.underruns,
-        report.response_ms.len(),
-        memory.iter().copied().fold(0.0, f64::max),
-        report.generator_late_us.value_at_quantile(0.99),
-    );
-    assert!(report.failures.is_empty(), "{:?}", report.failures);
-    assert_eq!((report.set_up, report.dropped), (CALLS, 0));
-    assert_eq!(
-        (
-            report.underruns,
-            edited.daemon.metric("playout_underruns_total")
-        ),
-        (0, 0)
-    );
-    assert!(
-        report.response_ms.len() > CALLS as u64,
-        "they hardly talked"
-    );
-    assert!(edited.attempts("applied") + edited.attempts("unchanged") >= EDITS as u64);
-    assert_eq!(edited.attempts("refused"), 0);
-    assert!(
-        after_all - after_ten < 20.0,
-        "memory does not settle: {memory:?}"
-    );
-    // What nobody needs is closed once its calls are over; what is open is what is in force.
-    until("old generations are closed", || {
-        let log = edited.daemon.log();
-        let (opened, closed) = (
-            log.matches("the plugin is open\"").count(),
-            log.matches("the plugin is closed\"").count(),
-        );
-        (opened - closed == 5).then(|| println!("{opened} generations opened, {closed} closed"))
-    });
     edited.daemon.is_whole();
 }

@@ -13,7 +13,7 @@ pub use plugins::{Checked, check_plugins};
 pub use steward::SetLogLevel;
 
 use crate::call::Why;
-use crate::config::{Config, Problems};
+use crate::config::{self, Config, Problems, Watch};
 use crate::http::{self, Desk, Doors};
 use crate::leg::{
     self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases, Rests,
@@ -164,8 +164,10 @@ impl Daemon {
             address,
             set_log_level: overrides.set_log_level,
         };
+        let mut watch = Watch::new(config::POLL);
+        watch.follow(steward::depends_on(&config), read_at).await;
         let hangups = signal(SignalKind::hangup())?;
-        let stewarding = tokio::spawn(steward.serve(begun.wishes, hangups, read_at));
+        let stewarding = tokio::spawn(steward.serve(begun.wishes, hangups, watch));
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
         let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));

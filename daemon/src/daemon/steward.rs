@@ -128,13 +128,9 @@ impl Steward {
         self,
         mut wishes: mpsc::Receiver<Asking>,
         mut hangups: Signal,
-        mut read_at: SystemTime,
+        mut watch: Watch,
     ) {
-        let mut watch = Watch::new(config::POLL);
         loop {
-            // Also after a refusal: links may lead elsewhere by now.
-            let files = depends_on(&self.in_force.load());
-            watch.follow(files, read_at).await;
             let mut asking = Vec::new();
             let cause = tokio::select! {
                 wish = wishes.recv() => match wish {
@@ -155,9 +151,12 @@ impl Steward {
             if cause != Cause::File {
                 watch.baseline().await;
             }
-            read_at = SystemTime::now();
+            let read_at = SystemTime::now();
             let standing = self.reload(cause).await;
             systemd::ready();
+            // Also after a refusal: links may lead elsewhere by now.
+            let files = depends_on(&self.in_force.load());
+            watch.follow(files, read_at).await;
             for wish in asking {
                 if wish.tell.send(Arc::clone(&standing)).is_err() {
                     debug!("whoever asked for a reload has gone");
@@ -303,7 +302,7 @@ impl Steward {
 }
 
 /// Every file that decides what the configuration means.
-fn depends_on(config: &Config) -> BTreeSet<PathBuf> {
+pub(super) fn depends_on(config: &Config) -> BTreeSet<PathBuf> {
     let libraries = libraries(config).into_values().filter_map(Result::ok);
     let own = [config.file.clone(), config::dotenv_beside(&config.file)];
     let files = own.into_iter().chain(config.files.iter().cloned());

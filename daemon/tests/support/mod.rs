@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::unwrap_used)]
 
+pub mod edited;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
