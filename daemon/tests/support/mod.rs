@@ -228,15 +228,6 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Sends it a signal by name, `HUP`.
-    #[track_caller]
-    pub fn signal(&self, name: &str) {
-        let kill = Command::new("kill")
-            .args([format!("-{name}"), self.pid().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-    }
-
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
