@@ -9,6 +9,7 @@ use fakes::elevenlabs::{ElevenLabs, Fault, KEY, VOICE, sound_of};
 use serde_json::Value;
 use std::process::{Command, Output};
 use support::{Daemon, phone, until};
+use voice_streamer::media::{correlate, mulaw};
 use voice_streamer::phone::{Line, Report, Script, Step};
 
 const GREETING: &str = "Hello from far away.";
@@ -49,12 +50,20 @@ fn ring(daemon: &Daemon) -> Report {
     .unwrap()
 }
 
-/// What was said without the silence around it.
-fn spoken(heard: &[u8]) -> &[u8] {
-    let sounds = |sample: &u8| *sample != 0xFF;
-    let from = heard.iter().position(sounds).unwrap_or(heard.len());
-    let to = heard.iter().rposition(sounds).map_or(from, |last| last + 1);
-    &heard[from..to]
+/// A row of this event in the call's record.
+fn row(daemon: &Daemon, report: &Report, event: &str) -> Value {
+    let path = format!("/audio/api/logs/?call={}", report.call_sid);
+    until("the row is there", || {
+        let rows = daemon.json(&path);
+        let rows = rows["logs"].as_array().unwrap();
+        rows.iter().find(|row| row["event"] == event).cloned()
+    })
+}
+
+fn pcm(mulaw_samples: &[u8]) -> Vec<i16> {
+    let mut pcm = vec![0; mulaw_samples.len()];
+    mulaw::decode(mulaw_samples, &mut pcm);
+    pcm
 }
 
 #[test]
@@ -69,11 +78,7 @@ fn the_caller_hears_the_services_sound_to_the_byte() {
         .heard
         .windows(sound.len())
         .position(|window| window == sound);
-    assert!(
-        found.is_some(),
-        "{} other bytes were heard",
-        spoken(&report.heard).len()
-    );
+    assert!(found.is_some(), "other bytes were heard");
     println!("first sound after {:?} ms", report.first_audio_ms);
 
     let seen = service.seen();
@@ -100,17 +105,7 @@ fn a_refusal_is_in_the_log_and_the_record_by_name() {
     let service = ElevenLabs::start(0).unwrap();
     let daemon = Daemon::start(&config(&service, KEY, "fault-quota"));
     let report = ring(&daemon);
-    let path = format!("/audio/api/logs/?call={}", report.call_sid);
-    let row = until("the failure is recorded", || {
-        let rows = daemon.json(&path);
-        let failed = |row: &&Value| row["event"] == "failed";
-        rows["logs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(failed)
-            .cloned()
-    });
+    let row = row(&daemon, &report, "failed");
     assert_eq!(row["detail"]["cause"], "quota", "{row}");
     let error = row["detail"]["error"].as_str().unwrap();
     assert!(
@@ -126,6 +121,29 @@ fn a_refusal_is_in_the_log_and_the_record_by_name() {
     assert_eq!(line["fields"]["cause"], "quota", "{line}");
     assert!(!log.contains(KEY), "the key is in the log");
     daemon.is_whole();
+}
+
+#[test]
+fn a_service_that_does_not_speak_is_heard_as_the_fallback_voice() {
+    // Refused at once, never begun, and a success without sound.
+    for (fault, cause) in [
+        ("quota", "quota"),
+        ("stall", "timeout"),
+        ("no-audio", "no_audio"),
+    ] {
+        let service = ElevenLabs::start(0).unwrap();
+        let config = config(&service, KEY, &format!("fault-{fault}"));
+        let falls_back =
+            config.replace("[agents.rachel]", "fallback = \"english\"\n[agents.rachel]");
+        let daemon = Daemon::start(&falls_back);
+        let report = ring(&daemon);
+        let pico = support::spoken(GREETING);
+        let (_, score) = correlate::correlate(&pcm(&report.heard), &pcm(&pico));
+        assert!(score > 0.9, "{fault}: Pico did not greet: {score}");
+        let row = row(&daemon, &report, "voice_replaced");
+        assert_eq!(row["detail"]["cause"], cause, "{fault}: {row}");
+        println!("{fault}: first sound after {:?} ms", report.first_audio_ms);
+    }
 }
 
 fn voices(config: &str, arguments: &[&str]) -> Output {

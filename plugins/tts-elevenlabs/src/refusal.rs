@@ -14,6 +14,9 @@ use voice_plugin::prelude::*;
 /// Longest piece of the service's own words in a sentence, which has room for 400 bytes in all.
 const QUOTE_CHARACTERS: usize = 160;
 
+/// Longest wait the service may ask for; beyond every patience of ours, and short enough to count with.
+const WAIT_MOST_SECS: u64 = 3600;
+
 /// A failure of one try.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
@@ -56,7 +59,9 @@ impl Refusal {
         let said = Said::read(body);
         let (name, meaning, again) = meaning(status, &said.code);
         let again = match (again, retry_after.and_then(|secs| secs.trim().parse().ok())) {
-            (Again::Soon, Some(secs)) => Again::After(Duration::from_secs(secs)),
+            (Again::Soon, Some(secs)) => {
+                Again::After(Duration::from_secs(u64::min(secs, WAIT_MOST_SECS)))
+            }
             (again, _) => again,
         };
         let mut sentence = format!("{meaning} (HTTP {status}");
@@ -323,6 +328,11 @@ mod tests {
     fn the_service_may_say_how_long_to_wait() {
         let again = |status, after| Refusal::of_answer(status, b"", None, Some(after)).again();
         assert_eq!(again(429, "2"), Again::After(Duration::from_secs(2)));
+        let for_ever = u64::MAX.to_string();
+        assert_eq!(
+            again(429, &for_ever),
+            Again::After(Duration::from_secs(WAIT_MOST_SECS))
+        );
         assert_eq!(again(503, "Wed, 21 Oct 2026 07:28:00 GMT"), Again::Soon);
         assert_eq!(again(401, "2"), Again::Never);
     }
