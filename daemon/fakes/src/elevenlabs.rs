@@ -334,6 +334,11 @@ fn in_json(number: usize, status: u16, json: &Value) -> Answer {
     let headers = [
         ("content-type", Some("application/json".to_owned())),
         ("request-id", Some(format!("req_{number}"))),
+        // As gateways do it; the service's own documents do not say.
+        (
+            "retry-after",
+            (json["detail"]["code"] == "rate_limit_exceeded").then(|| "2".to_owned()),
+        ),
     ];
     for (name, value) in headers {
         if let Some(value) = value.and_then(|value| value.parse().ok()) {

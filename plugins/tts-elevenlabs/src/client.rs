@@ -1,8 +1,9 @@
 //! The hand that asks: connections kept warm, tries bounded in number and in time, answers bounded in size.
 //!
 //! A try ends with the first byte of sound. Until then a repeated request does nobody harm but the account, and only
-//! what may go well soon is repeated; from then on what was heard cannot be taken back, and failure is final. All tries
-//! together end at `first_sound_ms`, because after it the host wants to hear of the failure and not of hopes.
+//! what may go well soon is repeated; from then on what was heard cannot be taken back, and failure is final. A failure is
+//! worth more when it comes soon, because then another voice can speak: no try is begun after the first second, and all
+//! of them end at `first_sound_ms`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,9 @@ use crate::sound::{Receipt, Sound};
 /// Before the second try, more or less a half; doubled before each further one.
 const PAUSE_MS: u64 = 100;
 
-/// A try that cannot have this long is not begun.
-const TRY_LEAST: Duration = Duration::from_millis(200);
+/// No further try is begun later than this after the utterance was asked for: the failure, told then, leaves a fallback
+/// voice the time to be heard within two seconds.
+const TRY_UNTIL: Duration = Duration::from_millis(1000);
 
 /// How long making a connection ready may take. Nobody waits for it.
 const WARM_MOST: Duration = Duration::from_secs(5);
@@ -148,12 +150,10 @@ impl Client {
                         Again::After(asked) => asked,
                     };
                     refused = Some(refusal);
-                    if Instant::now() + pause + TRY_LEAST > end {
+                    if retry == self.config.retries() || began.elapsed() + pause > TRY_UNTIL {
                         break;
                     }
-                    if retry < self.config.retries() {
-                        sleep(pause).await;
-                    }
+                    sleep(pause).await;
                 }
                 Err(_) => break,
             }

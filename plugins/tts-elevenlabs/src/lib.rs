@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing is buffered and nothing converted: the service makes what the line has. A try is repeated only before the
-//! first byte of sound, and only as long as a fallback voice can still come in time; a barge-in drops the future and with
+//! first byte of sound, and only at once, so that a fallback voice can still come in time; a barge-in drops the future and with
 //! it the request. What the service counts against the account goes into the log, the key never.
 
 mod catalog;

@@ -1,7 +1,8 @@
 //! The keys: of the plugin itself and of each voice, with their defaults and limits.
 //!
 //! A value outside its limits cannot be made, so nothing behind this file looks at them again. The limits are those of
-//! the service's documentation; the bounds of time are ours, set so that a fallback voice is heard within two seconds.
+//! the service's documentation. The bounds of time are ours: an agent with a fallback voice goes over to it sooner, by
+//! `voice_deadline_ms`, so these are for one without, who is better served by late sound than by none.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -35,13 +36,13 @@ pub struct Config {
     /// Milliseconds a connection may take.
     #[serde(default)]
     connect_ms: Millis<100, 10_000, 1_000>,
-    /// Milliseconds until the first byte of sound, with all tries. Above 2000 a fallback voice comes late.
+    /// Milliseconds until the first byte of sound, with all tries.
     #[serde(default)]
-    first_sound_ms: Millis<100, 10_000, 1_800>,
+    first_sound_ms: Millis<100, 10_000, 4_000>,
     /// Milliseconds without a further byte after which an utterance has failed.
     #[serde(default)]
-    stall_ms: Millis<100, 10_000, 1_800>,
-    /// How often a request is tried again that failed before its first byte of sound.
+    stall_ms: Millis<100, 10_000, 3_000>,
+    /// How often a request is tried again that failed within a second and before its first byte of sound.
     #[serde(default)]
     retries: Retries,
 }
@@ -364,11 +365,12 @@ mod tests {
         let config = config(json!({})).unwrap();
         assert_eq!(config.base(), Ok("https://api.elevenlabs.io"));
         assert_eq!(config.model.0, "eleven_flash_v2_5");
+        assert_eq!(config.first_sound(), Duration::from_secs(4));
+        assert_eq!(config.stall(), Duration::from_secs(3));
         assert!(
-            config.first_sound() < Duration::from_secs(2),
-            "a fallback voice would come too late"
+            config.connect() < Duration::from_millis(1500),
+            "an agent would not hear why before it goes over to its fallback"
         );
-        assert!(config.stall() < Duration::from_secs(2));
         assert_eq!(config.retries(), 1);
         assert!(!format!("{config:?}").contains("canary"));
     }
@@ -479,7 +481,7 @@ mod tests {
         assert_eq!(config["required"], json!(["api_key"]));
         assert_eq!(
             config["properties"]["first_sound_ms"]["default"],
-            json!(1800)
+            json!(4000)
         );
     }
 }

@@ -51,7 +51,7 @@ pub enum Refusal {
     TooManyConcurrent,
     /// 429, the new shape of the same.
     ConcurrentLimit,
-    /// 429, the new shape: too many in a short time.
+    /// 429, the new shape: too many in a short time, and come back in two seconds.
     RateLimit,
     /// 429, the old shape: their load.
     SystemBusy,
