@@ -7,7 +7,9 @@ use super::access::{Wish, admit};
 use super::answer::{Answer, json, problem};
 use super::desk::Desk;
 use crate::carrier::twilio::form::{self, Params};
-use crate::store::{CallQuery, CallRecord, Event, EventQuery, ReadError};
+use crate::store::{
+    CallQuery, CallRecord, DAMAGED_EVENT, Event, EventQuery, RESTARTED_EVENT, ReadError,
+};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -20,30 +22,24 @@ const PAGE_ROWS: usize = 100;
 /// Rows in a page at most.
 const PAGE_ROWS_MOST: usize = 1000;
 
-/// `GET /audio/api/logs/?limit=&before=&after=&event=&call=`
+/// Events that tell of something gone wrong, for `errors=1`.
+const ERRORS: [&str; 3] = ["failed", DAMAGED_EVENT, RESTARTED_EVENT];
+
+/// What a list of events can be asked for.
+const EVENT_KEYS: [&str; 9] = [
+    "limit", "before", "after", "event", "call", "text", "errors", "from", "until",
+];
+
+/// `GET /audio/api/logs/?limit=&before=&after=&event=&call=&text=&errors=&from=&until=`
 pub(super) async fn logs(
     desk: &Arc<Desk>,
     peer: SocketAddr,
     request: &Request<Incoming>,
 ) -> Answer {
-    let asked = match asked(
-        desk,
-        peer,
-        request,
-        &["limit", "before", "after", "event", "call"],
-    ) {
-        Ok(asked) => asked,
+    let asked = asked(desk, peer, request, &EVENT_KEYS);
+    let query = match asked.and_then(|asked| event_query(asked.0)) {
+        Ok(query) => query,
         Err(answer) => return *answer,
-    };
-    let query = match (asked.number("before"), asked.number("after"), asked.limit()) {
-        (Ok(before), Ok(after), Ok(limit)) => EventQuery {
-            event: asked.word("event"),
-            call_sid: asked.word("call"),
-            before,
-            after,
-            limit,
-        },
-        (Err(answer), _, _) | (_, Err(answer), _) | (_, _, Err(answer)) => return *answer,
     };
     let store = desk.house.store.clone();
     match read(move || store.events(query)).await {
@@ -53,6 +49,27 @@ pub(super) async fn logs(
         }
         Err(answer) => answer,
     }
+}
+
+/// Which events these parameters ask for; others are not looked at. The error is the answer to give.
+pub(super) fn event_query(params: Params) -> Result<EventQuery, Box<Answer>> {
+    let asked = Asked(params);
+    let errors = asked.word("errors").is_some_and(|word| word != "0");
+    Ok(EventQuery {
+        event: asked.word("event"),
+        among: if errors {
+            ERRORS.map(str::to_owned).to_vec()
+        } else {
+            Vec::new()
+        },
+        call_sid: asked.word("call"),
+        text: asked.word("text"),
+        from_ms: asked.time("from", Edge::Start)?,
+        until_ms: asked.time("until", Edge::End)?,
+        before: asked.number("before")?,
+        after: asked.number("after")?,
+        limit: asked.limit()?,
+    })
 }
 
 /// `GET /api/calls/?status=&search=&created_from=&created_until=&limit=&before=`
@@ -112,7 +129,8 @@ pub(super) async fn call(
     }
 }
 
-fn log(event: &Event) -> Value {
+/// An event as the API shows it.
+pub(super) fn log(event: &Event) -> Value {
     json!({
         "id": event.id,
         "timestamp": timestamp(event.at_ms),

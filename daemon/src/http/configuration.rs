@@ -6,19 +6,12 @@
 //!    └────── standing() ←── replaced by it after each attempt
 //! ```
 
-use super::access::{Wish, admit};
-use super::answer::{self, Answer};
-use super::desk::Desk;
 use crate::config::{Diff, Sheet};
-use arc_swap::ArcSwap;
-use hyper::{Request, StatusCode};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Those who wait at once; one more waits outside.
 const ASKING: usize = 64;
@@ -97,56 +90,10 @@ pub struct Standing {
     pub sheet: Sheet,
 }
 
-impl Standing {
-    /// As JSON without the sheet.
-    pub(super) fn in_short(&self) -> Value {
-        let Standing {
-            file,
-            last,
-            in_force_since_ms,
-            waiting,
-            plugins,
-            left_out,
-            sheet: _,
-        } = self;
-        json!({
-            "file": file,
-            "last": last,
-            "in_force_since_ms": in_force_since_ms,
-            "waiting": waiting,
-            "plugins": plugins,
-            "left_out": left_out,
-        })
-    }
-}
-
-/// `GET /api/configuration/`
-pub(super) fn shown<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> Answer {
-    match admit(desk, peer, request, Wish::Look) {
-        Ok(_) => answer::json(&*desk.configuration.standing()),
-        Err(answer) => *answer,
-    }
-}
-
-/// `POST /api/configuration/reload/`: answers when it is done. A refused edit is no failure of the request: the answer
-/// says so in `last.outcome`.
-pub(super) async fn reload<B>(desk: &Arc<Desk>, peer: SocketAddr, request: &Request<B>) -> Answer {
-    if let Err(answer) = admit(desk, peer, request, Wish::Act) {
-        return *answer;
-    }
-    match desk.configuration.reload().await {
-        Some(standing) => answer::json(&standing.in_short()),
-        None => answer::problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the daemon is shutting down and reads no configuration any more",
-        ),
-    }
-}
-
 /// The routes' handle.
 pub struct Configuration {
     wishes: mpsc::Sender<Asking>,
-    standing: ArcSwap<Standing>,
+    standing: watch::Sender<Arc<Standing>>,
 }
 
 /// Somebody waits for a reload.
@@ -162,14 +109,19 @@ impl Configuration {
         let (wishes, arriving) = mpsc::channel(ASKING);
         let configuration = Configuration {
             wishes,
-            standing: ArcSwap::from_pointee(standing),
+            standing: watch::Sender::new(Arc::new(standing)),
         };
         (configuration, arriving)
     }
 
     /// How it stands now.
     pub fn standing(&self) -> Arc<Standing> {
-        self.standing.load_full()
+        Arc::clone(&self.standing.borrow())
+    }
+
+    /// The same, for whoever wants to be told of each attempt.
+    pub fn standings(&self) -> watch::Receiver<Arc<Standing>> {
+        self.standing.subscribe()
     }
 
     /// Reads the file again and applies it, or not; how it stands then. Attempts come one after the other, so this is
@@ -183,7 +135,7 @@ impl Configuration {
     /// Shows this from now on; for whoever applies.
     pub fn stands(&self, standing: Standing) -> Arc<Standing> {
         let standing = Arc::new(standing);
-        self.standing.store(Arc::clone(&standing));
+        self.standing.send_replace(Arc::clone(&standing));
         standing
     }
 }

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use redb::Database;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 pub use account::{Account, AccountBook, AccountChange, ApiToken, Session};
@@ -103,6 +103,8 @@ struct Shared {
     last_error: Mutex<String>,
     set_aside: Mutex<String>,
     on_commit: OnceLock<OnCommit>,
+    /// Id of the newest durable event; rung after the commit that brought it.
+    newest_event: watch::Sender<u64>,
 }
 
 /// A handle on the store; cheap to clone, for every leg its own. The file is closed when [`Store::close`] is called or the last
@@ -145,6 +147,7 @@ impl Store {
             last_error: Mutex::default(),
             set_aside: Mutex::default(),
             on_commit: OnceLock::new(),
+            newest_event: watch::Sender::new(opened.ids.next_event - 1),
         });
         if let Some(aside) = opened.aside {
             shared.set_aside(&aside);
@@ -279,6 +282,12 @@ impl Store {
     /// A page of events, newest first. Blocks on the disk.
     pub fn events(&self, query: EventQuery) -> Result<Page<Event>, ReadError> {
         self.read(|db| query::events(db, &query))
+    }
+
+    /// The id of the newest event that [`Store::events`] can find, 0 while there is none; changes after each commit that
+    /// brought some. Whoever follows reads again at each change and misses nothing.
+    pub fn newest_event(&self) -> watch::Receiver<u64> {
+        self.shared.newest_event.subscribe()
     }
 
     /// How the store is doing. Cheap, and never waits for the disk.

@@ -54,6 +54,14 @@ impl CallQuery {
 pub struct EventQuery {
     /// Only events of this name.
     pub event: Option<String>,
+    /// Only events of one of these names; none here: of any.
+    pub among: Vec<String>,
+    /// Only events with this in their text, their name or their call's; upper and lower case are the same.
+    pub text: Option<String>,
+    /// Only events of this time or later, unix ms.
+    pub from_ms: Option<u64>,
+    /// Only events before this time, unix ms.
+    pub until_ms: Option<u64>,
     /// Only events of this call.
     pub call_sid: Option<String>,
     /// Only events with a smaller id: the cursor.
@@ -63,6 +71,27 @@ pub struct EventQuery {
     pub after: Option<u64>,
     /// Rows wanted, 1 to [`MAX_PAGE_ROWS`]; what lies outside is moved inside.
     pub limit: usize,
+}
+
+impl EventQuery {
+    /// Whether an event is asked for, its name apart.
+    fn wants(&self, event: &NewEvent, text: Option<&str>) -> bool {
+        let found = |text: &str| {
+            [&event.text, &event.event, &event.call_sid]
+                .iter()
+                .any(|field| field.to_lowercase().contains(text))
+        };
+        text.is_none_or(found)
+            && self.from_ms.is_none_or(|from| event.at_ms >= from)
+            && self.until_ms.is_none_or(|until| event.at_ms < until)
+    }
+
+    fn wants_named(&self, event: &str) -> bool {
+        self.event
+            .as_deref()
+            .is_none_or(|wanted| name(wanted) == event)
+            && (self.among.is_empty() || self.among.iter().any(|one| one == event))
+    }
 }
 
 /// A page, newest first.
@@ -152,18 +181,22 @@ pub(crate) fn call(db: &Database, sid: &str) -> Result<Option<CallRecord>, Fault
 pub(crate) fn events(db: &Database, query: &EventQuery) -> Result<Page<Event>, Fault> {
     let txn = db.begin_read()?;
     let events = txn.open_table(EVENTS)?;
-    let wanted = query.event.as_deref().map(name);
+    let by_name = query.event.is_some() || !query.among.is_empty();
+    let text = query.text.as_deref().map(str::to_lowercase);
     let read = |id| {
         let Some(json) = events.get(id)? else {
             return Ok(None);
         };
         // Most rows of a filtered page are not on it, and their names alone are quicker to read than the whole.
-        if let Some(wanted) = &wanted
-            && decode::<Named<'_>>(json.value(), "event", id).is_none_or(|row| row.event != *wanted)
+        if by_name
+            && decode::<Named<'_>>(json.value(), "event", id)
+                .is_none_or(|row| !query.wants_named(&row.event))
         {
             return Ok(None);
         }
-        Ok(decode::<NewEvent>(json.value(), "event", id).map(|event| event.into_event(id)))
+        let event = decode::<NewEvent>(json.value(), "event", id);
+        let event = event.filter(|event| query.wants(event, text.as_deref()));
+        Ok(event.map(|event| event.into_event(id)))
     };
     let from = query.after.map_or(0, |after| after.saturating_add(1));
     // An empty range where it would be a backward one.

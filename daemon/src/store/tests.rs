@@ -288,6 +288,7 @@ async fn a_backward_range_is_an_empty_page() {
                     call_sid,
                     limit: 9,
                     event: None,
+                    ..EventQuery::default()
                 })
                 .unwrap();
             assert_eq!(

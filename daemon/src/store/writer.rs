@@ -204,6 +204,10 @@ impl Writer {
                 Ok(written) => {
                     self.shared
                         .committed(begun.elapsed(), written.rows, self.disk.size_bytes());
+                    self.shared.newest_event.send_if_modified(|newest| {
+                        let now = written.ids.next_event - 1;
+                        std::mem::replace(newest, now) != now
+                    });
                     if let Some(since) = trouble_since {
                         self.recovered(since);
                     }
