@@ -4,9 +4,10 @@
 //!  TcpListener → caps (all, per address) → hyper http1 (header time-out, body and header bounds) → route
 //!     /twilio/…            webhook.rs   the carrier asks what to do, or tells how a call went
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
+//!     /audio/api/call/      web_call.rs  a browser wants to talk
+//!     /audio/api/logs/stream pages/stream.rs  the log as it grows
 //!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
 //!     /audio/logs/ /assets/ pages/      what people see in a browser
-//!     /api/configuration/  configuration.rs   how the configuration stands, and a reload
 //!     /healthz /readyz /metrics  probes.rs
 //!   who may see and do what: access.rs
 //! ```
@@ -22,6 +23,7 @@ mod pages;
 mod probes;
 mod update;
 mod upgrade;
+mod web_call;
 mod webhook;
 
 pub use configuration::{
@@ -221,6 +223,14 @@ async fn route(
         ["audio", "api", "logs"] if get => {
             ("/audio/api/logs/", api::logs(desk, peer, &request).await)
         }
+        ["audio", "api", "logs", "stream"] if get => (
+            "/audio/api/logs/stream",
+            pages::stream(desk, peer, &request),
+        ),
+        ["audio", "api", "call"] if method == Method::POST => (
+            "/audio/api/call/",
+            web_call::admit_call(desk, peer, &request).await,
+        ),
         ["api", "calls"] if get => ("/api/calls/", api::calls(desk, peer, &request).await),
         ["api", "calls", sid] if method == Method::PUT => (
             "/api/calls/{sid}/",
@@ -233,27 +243,19 @@ async fn route(
         ["audio", "logs"] if get => ("/audio/logs/", pages::logs(desk, peer, &request).await),
         ["assets", folder, name] if get => ("/assets/", pages::asset(&request, folder, name)),
         [""] if get => ("/", pages::front_door()),
-        ["api", "configuration"] if get => (
-            "/api/configuration/",
-            configuration::shown(desk, peer, &request),
-        ),
-        ["api", "configuration", "reload"] if method == Method::POST => (
-            "/api/configuration/reload/",
-            configuration::reload(desk, peer, &request).await,
-        ),
         ["healthz"] if get => ("/healthz", probes::health()),
-        ["readyz"] if get => ("/readyz", probes::ready(desk, peer, &request)),
+        ["readyz"] if get => ("/readyz", probes::ready(desk)),
         ["metrics"] if get => ("/metrics", probes::metrics(desk, peer, &request)),
         ["twilio", "stream" | "status" | "stream-status"]
         | ["ws", "audio", "stream"]
         | ["audio", "api", "logs"]
         | ["audio", "logs"]
+        | ["audio", "api", "call"]
+        | ["audio", "api", "logs", "stream"]
         | ["assets", _, _]
         | [""]
         | ["api", "calls"]
         | ["api", "calls", _]
-        | ["api", "configuration"]
-        | ["api", "configuration", "reload"]
         | ["healthz" | "readyz" | "metrics"] => {
             let detail = format!("{method} is not offered at {path}");
             (

@@ -14,9 +14,8 @@ pub(super) fn health() -> Answer {
     text(StatusCode::OK, "ok\n")
 }
 
-/// Whether new calls are taken, with every reason why not. With `?verbose`, and for those who may look, also how the
-/// configuration stands: a bad edit does not make the daemon unready, since the one in force goes on answering calls.
-pub(super) fn ready(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
+/// Whether new calls are taken, with every reason why not.
+pub(super) fn ready(desk: &Desk) -> Answer {
     let mut reasons = Vec::new();
     if desk.draining.load(Ordering::Relaxed) {
         reasons.push("shutting down".to_owned());
@@ -33,15 +32,7 @@ pub(super) fn ready(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) 
             .map(|name| format!("the plugin \"{name}\" is not loaded")),
     );
     let ready = reasons.is_empty();
-    let mut body =
-        json!({"ready": ready, "reasons": reasons, "calls": desk.house.admission.present()});
-    let query = request.uri().query().unwrap_or("");
-    let verbose = query
-        .split('&')
-        .any(|word| word == "verbose" || word.starts_with("verbose="));
-    if verbose && admit(desk, peer, request, Wish::Look).is_ok() {
-        body["configuration"] = desk.configuration.standing().in_short();
-    }
+    let body = json!({"ready": ready, "reasons": reasons, "calls": desk.house.admission.present()});
     let status = if ready {
         StatusCode::OK
     } else {

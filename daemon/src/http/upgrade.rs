@@ -6,6 +6,7 @@
 use super::access::origin_is_ours;
 use super::answer::{Answer, empty, problem};
 use super::desk::{Desk, websocket_url};
+use super::web_call;
 use crate::carrier::twilio::signature;
 use crate::leg::Accepted;
 use hyper::body::Incoming;
@@ -51,7 +52,10 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
             "media streams are not opened from other sites' pages",
         );
     }
-    if let (Some(token), Some(public_url)) = (&keys.auth_token, &keys.public_url) {
+    // A page of ours brings the token of its own call in place of the carrier's signature.
+    let of_a_page = web_call::announces(desk, &request);
+    if let (Some(token), Some(public_url), false) = (&keys.auth_token, &keys.public_url, of_a_page)
+    {
         let path = request
             .uri()
             .path_and_query()

@@ -205,7 +205,8 @@ pub(super) async fn stream_status(
     with_type(StatusCode::NO_CONTENT, "text/plain", "")
 }
 
-fn row(desk: &Desk, call_sid: &str, event: &str, ip: IpAddr, detail: serde_json::Value) {
+/// Keeps an event of a call that has no leg yet.
+pub(super) fn row(desk: &Desk, call_sid: &str, event: &str, ip: IpAddr, detail: serde_json::Value) {
     desk.house.store.note(NewEvent {
         at_ms: unix_ms(),
         call_sid: call_sid.to_owned(),

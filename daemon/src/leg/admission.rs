@@ -249,6 +249,14 @@ impl Admission {
         never_came
     }
 
+    /// The call that waits for this token, which is not spent by asking.
+    pub fn waiting_for(&self, token: &str) -> Option<String> {
+        let book = self.book();
+        let sid = book.sid_by_token.get(token)?;
+        let waits = matches!(book.by_sid.get(sid)?.state, State::Waiting { .. });
+        waits.then(|| sid.clone())
+    }
+
     /// Whether this call was let in and its stream has not come yet.
     pub fn waits(&self, call_sid: &str) -> bool {
         let book = self.book();

@@ -30,6 +30,12 @@ macro_rules! assets {
 const ASSETS: &[Asset] = assets! {
     "style.css" "text/css; charset=utf-8"
     "logs.js" "text/javascript; charset=utf-8"
+    "call.js" "text/javascript; charset=utf-8"
+    "line.js" "text/javascript; charset=utf-8"
+    "sound.js" "text/javascript; charset=utf-8"
+    "microphone.js" "text/javascript; charset=utf-8"
+    "speaker.js" "text/javascript; charset=utf-8"
+    "sample.wav" "audio/wav"
     "mark.svg" "image/svg+xml"
 };
 

@@ -20,11 +20,14 @@ mod assets;
 mod locales;
 mod logs;
 mod reader;
+mod stream;
 
 pub(super) use assets::{asset, url};
 pub(super) use logs::logs;
 pub(super) use reader::Reader;
+pub(super) use stream::stream;
 
+use super::access::{Wish, admit};
 use super::answer::{Answer, with_type};
 use super::desk::Desk;
 use hyper::header::{
@@ -78,7 +81,7 @@ pub(super) struct Page<'a> {
 
 /// Whether this request may see what happens in calls. The one place that says so, for pages, streams and web calls.
 pub(super) fn allowed<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> bool {
-    desk.is_local(peer, request)
+    admit(desk, peer, request, Wish::Look).is_ok()
 }
 
 /// A whole HTML answer: the body in the frame, with every header a page needs.

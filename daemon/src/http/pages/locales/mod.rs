@@ -18,6 +18,7 @@ pub(in crate::http) struct Words {
     pub(in crate::http) lang: &'static str,
     pub(in crate::http) frame: FrameWords,
     pub(in crate::http) logs: LogsWords,
+    pub(in crate::http) call: CallWords,
 }
 
 /// Around every page.
@@ -45,6 +46,67 @@ pub(in crate::http) struct LogsWords {
     pub(in crate::http) duration: &'static str,
     pub(in crate::http) sid: &'static str,
     pub(in crate::http) ip: &'static str,
+    pub(in crate::http) none: &'static str,
+    pub(in crate::http) bad_filter: &'static str,
+    pub(in crate::http) any: &'static str,
+    pub(in crate::http) search: &'static str,
+    pub(in crate::http) from: &'static str,
+    pub(in crate::http) until: &'static str,
+    pub(in crate::http) errors: &'static str,
+    pub(in crate::http) show: &'static str,
+    pub(in crate::http) all: &'static str,
+    pub(in crate::http) older: &'static str,
+    pub(in crate::http) newest: &'static str,
+    pub(in crate::http) pause: &'static str,
+    pub(in crate::http) resume: &'static str,
+    pub(in crate::http) live: &'static str,
+    pub(in crate::http) paused: &'static str,
+    pub(in crate::http) reconnecting: &'static str,
+    pub(in crate::http) refused: &'static str,
+    pub(in crate::http) detail: &'static str,
+    pub(in crate::http) close: &'static str,
+    pub(in crate::http) copy: &'static str,
+    pub(in crate::http) copied: &'static str,
+    pub(in crate::http) this_call: &'static str,
+    pub(in crate::http) open: &'static str,
+    pub(in crate::http) seconds: &'static str,
+    pub(in crate::http) configuration: &'static str,
+    pub(in crate::http) configuration_text: &'static str,
+}
+
+/// The call from the browser.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct CallWords {
+    pub(in crate::http) title: &'static str,
+    pub(in crate::http) lead: &'static str,
+    pub(in crate::http) no_script: &'static str,
+    pub(in crate::http) start: &'static str,
+    pub(in crate::http) stop: &'static str,
+    pub(in crate::http) idle: &'static str,
+    pub(in crate::http) starting: &'static str,
+    pub(in crate::http) talking: &'static str,
+    pub(in crate::http) agent_speaks: &'static str,
+    pub(in crate::http) ended: &'static str,
+    pub(in crate::http) lost: &'static str,
+    pub(in crate::http) not_opened: &'static str,
+    pub(in crate::http) full: &'static str,
+    pub(in crate::http) failed: &'static str,
+    pub(in crate::http) no_network: &'static str,
+    pub(in crate::http) denied: &'static str,
+    pub(in crate::http) no_microphone: &'static str,
+    pub(in crate::http) insecure: &'static str,
+    pub(in crate::http) no_audio: &'static str,
+    pub(in crate::http) you: &'static str,
+    pub(in crate::http) agent: &'static str,
+    pub(in crate::http) last: &'static str,
+    pub(in crate::http) median: &'static str,
+    pub(in crate::http) lasted: &'static str,
+    pub(in crate::http) captions: &'static str,
+    pub(in crate::http) sound: &'static str,
+    pub(in crate::http) digits: &'static str,
+    pub(in crate::http) sample: &'static str,
+    pub(in crate::http) console: &'static str,
+    pub(in crate::http) ms: &'static str,
 }
 
 #[cfg(test)]
@@ -53,7 +115,13 @@ mod tests {
     use serde_json::Value;
 
     /// Words that are the same in both languages, and rightly so.
-    const SHARED: &[&str] = &["/frame/auto", "/logs/ip", "/logs/sid"];
+    const SHARED: &[&str] = &[
+        "/call/ms",
+        "/frame/auto",
+        "/logs/ip",
+        "/logs/seconds",
+        "/logs/sid",
+    ];
 
     /// Every word with its path.
     fn leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {

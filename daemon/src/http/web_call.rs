@@ -1,0 +1,130 @@
+//! Calls from a browser: a page of ours asks for one, gets a name and a one-time token, and opens the media stream as a
+//! carrier would, in the carrier's own protocol.
+//!
+//! Such a call is a call like any other: the same limits, the same record, with direction `web`. In place of the
+//! carrier's signature it has to come from a page of this origin, which only whoever may look can open, and to bring a
+//! token that is waiting.
+
+use super::access::{Wish, admit, same_site};
+use super::answer::{Answer, json, problem};
+use super::desk::Desk;
+use super::webhook::{TOKEN, row};
+use crate::carrier::twilio::form;
+use crate::leg::{Admit, Agent, NewGuest, unix_ms};
+use crate::store::NewCall;
+use hyper::body::Incoming;
+use hyper::header::{ORIGIN, RETRY_AFTER};
+use hyper::{Request, StatusCode};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{info, warn};
+
+/// How the names of web calls begin; a carrier's begin otherwise (`CA`), so no token of its calls opens this door.
+const NAME: &str = "WEB";
+
+/// Random bytes of a name, written in hexadecimal like a carrier's.
+const NAME_BYTES: usize = 16;
+
+/// Seconds after which a page that was turned away may try again.
+const AGAIN_SECS: &str = "10";
+
+/// `POST /audio/api/call/`: a page wants to talk to the agent who answers `web`, the default one unless
+/// `[numbers.web]` names another.
+pub(super) async fn admit_call(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+) -> Answer {
+    if let Err(answer) = admit(desk, peer, request, Wish::Look) {
+        return *answer;
+    }
+    if !same_site(desk, request.headers()) {
+        let detail = "calls are not started from other sites' pages";
+        return problem(StatusCode::FORBIDDEN, detail);
+    }
+    let roster = desk.house.roster.now();
+    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
+    let Some(agent) = roster.agent_for("web").filter(whole) else {
+        return busy(desk, "no_responder");
+    };
+    let mut random = [0; NAME_BYTES];
+    if getrandom::fill(&mut random).is_err() {
+        return busy(desk, "no_randomness");
+    }
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let call_sid = format!("{NAME}{hex}");
+    let ip = desk.client_ip(peer, request);
+    // One address is one caller, so `calls_per_caller` bounds it.
+    let from = format!("web:{ip}");
+    let new = NewGuest {
+        call_sid: call_sid.clone(),
+        from: from.clone(),
+        to: "web".into(),
+        agent: Arc::clone(agent),
+        ip,
+    };
+    let admission = &desk.house.admission;
+    let token = match admission.admit(new, Instant::now(), str::to_owned) {
+        Admit::Fresh(token) | Admit::Repeat(token) => token,
+        Admit::Busy(reason) => return busy(desk, reason),
+    };
+    let record = NewCall {
+        call_sid: call_sid.clone(),
+        from_number: from.clone(),
+        to_number: "web".into(),
+        status: "ringing".into(),
+        direction: "web".into(),
+        agent: agent.name.clone(),
+        at_ms: unix_ms(),
+    };
+    if let Err(error) = desk.house.store.open_call(record).await {
+        warn!(call = %call_sid, "the call's record is not on disk yet, the call goes on: {error}");
+    }
+    let detail = json!({"from": from, "to": "web", "agent": agent.name});
+    row(desk, &call_sid, "call_opened", ip, detail);
+    info!(call = %call_sid, agent = %agent.name, "a call from a browser was let in");
+    json(&json!({
+        "call_sid": call_sid,
+        "path": format!("/ws/audio/stream/?{TOKEN}={token}"),
+        TOKEN: token,
+        "agent": agent.name,
+    }))
+}
+
+/// Whether this upgrade is the stream of a web call: from a browser, whose origin has been found ours, and with the
+/// token of a web call that waits. The token is spent later, by `start`.
+pub(super) fn announces<B>(desk: &Desk, request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or("");
+    let Ok(params) = form::parse(query.as_bytes()) else {
+        return false;
+    };
+    let waiting = params
+        .get(TOKEN)
+        .and_then(|token| desk.house.admission.waiting_for(token));
+    request.headers().contains_key(ORIGIN) && waiting.is_some_and(|sid| sid.starts_with(NAME))
+}
+
+fn busy(desk: &Desk, reason: &'static str) -> Answer {
+    warn!(reason, "a call from a browser was turned away");
+    desk.house
+        .metrics
+        .calls_shed
+        .get_or_create(&[("reason", reason)])
+        .inc();
+    let detail = match reason {
+        "draining" => "the daemon is shutting down and takes no new calls",
+        "calls" => "all lines are busy (limits.calls)",
+        "calls_per_caller" => "too many calls from this address (limits.calls_per_caller)",
+        "no_responder" => "the responder of the agent is not loaded; see the log",
+        _ => "no call can be taken now; see the log",
+    };
+    let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let headers = answer.headers_mut();
+    headers.insert(
+        RETRY_AFTER,
+        hyper::header::HeaderValue::from_static(AGAIN_SECS),
+    );
+    answer
+}
