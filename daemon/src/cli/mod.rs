@@ -10,6 +10,7 @@ mod phone;
 mod remote;
 mod run;
 mod spoken;
+mod tunnel;
 mod voices;
 
 use crate::carrier::twilio::rest::use_ring;
@@ -53,6 +54,8 @@ enum Command {
     Calls(calls::CallsArguments),
     /// The voices and models that a plugin offers, as its maker lists them
     Voices(voices::VoicesArguments),
+    /// Give the daemon a public address and point a phone number at it
+    Tunnel(tunnel::TunnelArguments),
 }
 
 /// Why a command ends, and the code it ends with.
@@ -67,6 +70,14 @@ impl Failure {
     pub(crate) fn failed(message: impl Into<String>) -> Failure {
         Failure {
             code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// The command cannot be meant as it was typed.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure {
+            code: 2,
             message: message.into(),
         }
     }
@@ -123,6 +134,7 @@ pub fn main() -> ExitCode {
         Some(Command::Logs(logs)) => logs::logs(config, logs),
         Some(Command::Calls(calls)) => calls::calls(config, calls),
         Some(Command::Voices(voices)) => voices::voices(config, voices),
+        Some(Command::Tunnel(tunnel)) => tunnel::tunnel(config, tunnel),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -154,6 +154,9 @@ impl Rest {
         found: &Settings,
         wanted: &Settings,
     ) -> Result<Number, RestError> {
+        if found == wanted {
+            return self.number(sid).await;
+        }
         let request = request::change_number(&self.account_sid, sid, found, wanted);
         let mut tries = 1;
         loop {
