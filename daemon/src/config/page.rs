@@ -50,6 +50,18 @@ impl<'a> Page<'a> {
         self.note(|| self.source.problem(span, false, message, hint));
     }
 
+    /// Notes an unknown key; `secret` hides its value.
+    pub(super) fn unknown(&self, key: Range<usize>, secret: bool, message: String, hint: String) {
+        self.note(|| {
+            let problem = self.source.problem(key, false, message, Some(hint));
+            if secret {
+                problem.without_value()
+            } else {
+                problem
+            }
+        });
+    }
+
     /// Notes a problem of the file as a whole.
     pub(super) fn whole(&self, message: impl Into<String>, hint: Option<String>) {
         self.note(|| Problem::whole(&self.source.file, message, hint));

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::secret::veil;
+use super::secret::{veil, veil_value_of};
 
 /// More problems than this are counted, not listed: nobody reads on, and a hostile file could make millions.
 pub const PROBLEMS: usize = 100;
@@ -54,6 +54,14 @@ impl Problem {
             hint,
             source_line: None,
         }
+    }
+
+    /// The same, with the value behind the key it points at dotted out: a misspelt key of a secret is no name that
+    /// gives the secret away.
+    pub(super) fn without_value(mut self) -> Problem {
+        let from = self.column.saturating_sub(1);
+        self.source_line = self.source_line.map(|line| veil_value_of(&line, from));
+        self
     }
 }
 

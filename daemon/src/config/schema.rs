@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::problem::{Problem, Problems};
+use super::secret::names_a_secret;
 use super::table::did_you_mean;
 use super::tree::Config;
 use super::wording::{cut, words};
@@ -171,12 +172,20 @@ impl Check<'_> {
                 let unknown = |key: &String| {
                     let at: Vec<String> = below(key);
                     let message = format!("unknown key {}", self.path(&at));
-                    self.problem(
+                    let problem = self.problem(
                         self.place(&at, true),
                         false,
                         message,
                         Some(self.known(error, key)),
-                    )
+                    );
+                    // The value was meant for the key that is near.
+                    if self.near(error, key).is_some_and(|(near, about)| {
+                        names_a_secret(near) || about["writeOnly"] == Value::Bool(true)
+                    }) {
+                        problem.without_value()
+                    } else {
+                        problem
+                    }
                 };
                 unexpected.iter().map(unknown).collect()
             }
@@ -272,6 +281,13 @@ impl Check<'_> {
     fn properties<'s>(&'s self, error: &ValidationError<'_>) -> Option<&'s Value> {
         self.failed(error)
             .and_then(|schema| schema.get("properties"))
+    }
+
+    /// The key of the schema that this one was probably meant to be.
+    fn near<'s>(&'s self, error: &ValidationError<'_>, key: &str) -> Option<(&'s str, &'s Value)> {
+        let properties = self.properties(error)?.as_object()?;
+        let near = nearest(key, properties.keys().map(String::as_str))?;
+        Some((near, &properties[near]))
     }
 
     fn known(&self, error: &ValidationError<'_>, key: &str) -> String {

@@ -67,7 +67,7 @@ const SECRET_WORDS: [&str; 8] = [
 /// Whether a key of this name holds a secret.
 pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    key == "key" || key.ends_with("_key") || SECRET_WORDS.iter().any(|word| key.contains(word))
+    key.ends_with("key") || SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
 /// A line of TOML with the values of secret-looking keys dotted out, one dot per character so that columns stay.
@@ -92,6 +92,20 @@ pub(super) fn veil(line: &str) -> String {
             at += 1;
         }
         at = veil_value(&mut chars, at);
+    }
+    chars.into_iter().collect()
+}
+
+/// A line of TOML with the value of the key at this character dotted out, whatever the key is called.
+pub(super) fn veil_value_of(line: &str, key_at: usize) -> String {
+    let mut chars: Vec<char> = line.chars().collect();
+    let after = |chars: &[char], from: usize, wanted: fn(char) -> bool| {
+        (from..chars.len()).find(|&at| wanted(chars[at]))
+    };
+    let value = after(&chars, key_at, |c| c == '=')
+        .and_then(|equals| after(&chars, equals + 1, |c| !c.is_whitespace()));
+    if let Some(value) = value {
+        veil_value(&mut chars, value);
     }
     chars.into_iter().collect()
 }
@@ -145,6 +159,23 @@ fn veil_value(chars: &mut [char], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_value_of_a_misspelt_key_is_dotted_out_too() {
+        for (line, at, shown) in [
+            (r#"api_kee = "abc" # mine"#, 0, r#"api_kee = "•••" # mine"#),
+            (
+                r#"x = { a = "b", api_kee = 'abc' }"#,
+                15,
+                r#"x = { a = "b", api_kee = '•••' }"#,
+            ),
+            (r#"api_kee = "${env:K}""#, 0, r#"api_kee = "${env:K}""#),
+            ("[api_kee]", 1, "[api_kee]"),
+            ("api_kee =", 0, "api_kee ="),
+        ] {
+            assert_eq!(veil_value_of(line, at), shown);
+        }
+    }
 
     #[test]
     fn a_secret_prints_as_dots_and_compares_by_value() {

@@ -12,6 +12,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::page::{Page, Text};
+use super::secret::names_a_secret;
 
 /// What is wrong with a value, in words that follow its path, and what to do.
 pub(super) type Refusal = (String, Option<String>);
@@ -401,10 +402,11 @@ impl<'a> Table<'a> {
             if self.asked.contains(&name) {
                 continue;
             }
+            let near = nearest(name, self.asked.iter().copied());
             let moved = self.below.iter().find(|(_, keys)| keys.contains(&name));
             let hint = if let Some((table, _)) = moved {
                 format!("it belongs under [{table}]")
-            } else if let Some(near) = nearest(name, self.asked.iter().copied()) {
+            } else if let Some(near) = near {
                 did_you_mean(near)
             } else {
                 format!("known here: {}", self.asked.join(", "))
@@ -415,7 +417,9 @@ impl<'a> Table<'a> {
                 "key"
             };
             let message = format!("unknown {what} {}", self.path_of(name));
-            self.page.problem(key.span(), message, Some(hint));
+            // The value was meant for the key that is near.
+            let secret = near.is_some_and(names_a_secret);
+            self.page.unknown(key.span(), secret, message, hint);
         }
     }
 }

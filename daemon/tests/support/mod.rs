@@ -63,6 +63,8 @@ pub fn binary() -> &'static Path {
             "tts-elevenlabs",
             "-p",
             "tts-pico",
+            "-p",
+            "tts-elevenlabs",
             "--target-dir",
         ]);
         cargo.arg(profile.parent().unwrap());
@@ -232,6 +234,18 @@ impl Daemon {
         let kill = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success(), "{kill}");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal and waits for its end.
+    #[track_caller]
+    pub fn ends_after(self, signal: &str) -> (Option<i32>, String) {
+        self.signal(signal);
+        self.ends()
     }
 
     /// Waits for its end: the exit code, and everything it logged.
