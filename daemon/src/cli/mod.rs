@@ -6,6 +6,7 @@
 mod calls;
 mod check;
 mod logs;
+mod manual;
 mod phone;
 mod remote;
 mod run;
@@ -22,16 +23,11 @@ use std::process::ExitCode;
 
 /// Answers phone calls: hears, speaks, and swaps its voice while calls go on.
 #[derive(Debug, Parser)]
-#[command(name = "voice-streamer", version, about, max_term_width = 100)]
+#[command(name = "voice-streamer", version, long_version = version(), about, max_term_width = 100)]
 struct Arguments {
-    /// The configuration file
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        default_value = "config.toml"
-    )]
-    config: PathBuf,
+    /// The configuration file [default: ./config.toml, else /etc/voice-streamer/config.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -56,6 +52,12 @@ enum Command {
     Voices(voices::VoicesArguments),
     /// Give the daemon a public address and point a phone number at it
     Tunnel(tunnel::TunnelArguments),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(manual::ManArguments),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(manual::CompletionsArguments),
 }
 
 /// Why a command ends, and the code it ends with.
@@ -121,11 +123,39 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What `--version` says; `-V` has the first line. A package's script gives us the commit, a plain build knows of none.
+fn version() -> String {
+    format!(
+        "{}\ncommit {}\nplugin contract {}\n{} {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("VOICE_STREAMER_COMMIT").unwrap_or("unknown"),
+        voice_plugin::abi::ABI,
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+    )
+}
+
+/// The file here, which is what somebody who tries things out has; else the one of the package.
+fn default_config() -> &'static Path {
+    let (here, installed) = (
+        Path::new("config.toml"),
+        Path::new("/etc/voice-streamer/config.toml"),
+    );
+    if !here.exists() && installed.exists() {
+        installed
+    } else {
+        here
+    }
+}
+
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     use_ring();
     let arguments = Arguments::parse();
-    let config = &arguments.config;
+    let config = match &arguments.config {
+        Some(config) => config,
+        None => default_config(),
+    };
     let done = match &arguments.command {
         None => run::run(config, &arguments.run),
         Some(Command::Run(run)) => run::run(config, run),
@@ -135,6 +165,11 @@ pub fn main() -> ExitCode {
         Some(Command::Calls(calls)) => calls::calls(config, calls),
         Some(Command::Voices(voices)) => voices::voices(config, voices),
         Some(Command::Tunnel(tunnel)) => tunnel::tunnel(config, tunnel),
+        Some(Command::Man(man)) => manual::man(man),
+        Some(Command::Completions(completions)) => {
+            manual::completions(completions);
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
