@@ -160,6 +160,11 @@ impl Line {
 
     /// A frame that RFC 6455 obliges us to send: the answer to a ping or to a close.
     pub(super) fn owe(&mut self, opcode: OpCode, payload: &[u8], now: Instant) {
+        // The close that answers ours is not answered in its turn: each side says it once, and browsers take a second
+        // one for a broken connection.
+        if opcode == OpCode::Close && self.is_closing() {
+            return;
+        }
         self.out.frame(opcode, payload);
         self.flush(now);
         self.plan(now);
