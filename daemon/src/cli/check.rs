@@ -1,8 +1,12 @@
-//! `check`: everything the daemon would refuse at start, said before it is started.
+//! `check`: everything the daemon would refuse, said before it is started or before it reloads; and, if one is running,
+//! what this file would change in it.
 
-use super::{Failure, load};
+use super::remote::Remote;
+use super::{Failure, load, runtime};
+use crate::config::{Config, Diff, Sheet};
 use crate::daemon;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 #[derive(Debug, Args)]
@@ -10,16 +14,21 @@ pub(super) struct CheckArguments {
     /// Do not open the plugins, only read the file
     #[arg(long)]
     no_plugins: bool,
+
+    /// Compare with the daemon at this address instead of the configuration's
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 #[allow(clippy::print_stdout)]
 pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failure> {
-    let config = load(path)?;
+    let mut config = load(path)?;
+    let mut builds = BTreeMap::new();
     if !arguments.no_plugins {
         // Copies of the libraries go where they are thrown away again.
         let state =
             std::env::temp_dir().join(format!("voice-streamer-check-{}", std::process::id()));
-        let checked = daemon::check_plugins(config.clone(), &state);
+        let checked = daemon::check_plugins(config, &state);
         if let Err(error) = std::fs::remove_dir_all(&state)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -32,6 +41,8 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         for line in checked.lines {
             println!("{line}");
         }
+        config = checked.config;
+        builds = checked.builds;
     }
     for (name, agent) in &config.agents {
         println!(
@@ -40,5 +51,41 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         );
     }
     println!("{} is right", path.display());
+    println!("{}", compared(path, arguments, &config, builds)?);
     Ok(())
+}
+
+/// What the file would change in the running daemon.
+fn compared(
+    path: &Path,
+    arguments: &CheckArguments,
+    config: &Config,
+    builds: BTreeMap<String, String>,
+) -> Result<String, Failure> {
+    let remote = match &arguments.url {
+        Some(url) => Remote::new(path, Some(url))?,
+        None => Remote::of(config)?,
+    };
+    let standing = match runtime()?.block_on(remote.get("/api/configuration/", &[])) {
+        Ok(standing) => standing,
+        // Without a daemon the file is just as right.
+        Err(failure) if arguments.url.is_none() => {
+            return Ok(format!("not compared with a running daemon: {failure}"));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let in_force: Sheet = serde_json::from_value(standing["sheet"].clone()).map_err(|error| {
+        Failure::failed(format!(
+            "the daemon at {} shows its configuration in another way than this version expects: {error}",
+            remote.base()
+        ))
+    })?;
+    let mut sheet = config.sheet(&in_force.salt);
+    sheet.builds = builds;
+    let diff = Diff::between(&in_force, &sheet);
+    Ok(if diff.is_empty() {
+        format!("the daemon at {} has it in force already", remote.base())
+    } else {
+        format!("the daemon at {} would change:\n{diff}", remote.base())
+    })
 }

@@ -8,6 +8,7 @@ mod check;
 mod logs;
 mod manual;
 mod phone;
+mod reload;
 mod remote;
 mod run;
 mod spoken;
@@ -40,8 +41,10 @@ struct Arguments {
 enum Command {
     /// Answer calls (the default)
     Run(run::RunArguments),
-    /// Check the configuration and every plugin it names, without answering anything
+    /// Check the configuration and every plugin it names, and show what it would change in the running daemon
     Check(check::CheckArguments),
+    /// Have the running daemon read its configuration again; calls go on
+    Reload(reload::ReloadArguments),
     /// Ring the daemon like a carrier would: one call, or thousands
     Phone(phone::PhoneArguments),
     /// What happened, newest last
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         None => run::run(config, &arguments.run),
         Some(Command::Run(run)) => run::run(config, run),
         Some(Command::Check(check)) => check::check(config, check),
+        Some(Command::Reload(reload)) => reload::reload(config, reload),
         Some(Command::Phone(phone)) => phone::phone(config, phone),
         Some(Command::Logs(logs)) => logs::logs(config, logs),
         Some(Command::Calls(calls)) => calls::calls(config, calls),

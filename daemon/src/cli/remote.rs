@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A local daemon answers at once; after this it is stuck.
 const ANSWER_SECS: u64 = 5;
 
+/// A reload reads libraries and opens plugins, each of which may take 10 s.
+const RELOAD_SECS: u64 = 120;
+
 /// Where the daemon of a configuration answers.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -20,10 +23,18 @@ pub(super) struct Remote {
 impl Remote {
     /// The daemon at `url`, else the one that the configuration describes.
     pub(super) fn new(path: &Path, url: Option<&str>) -> Result<Remote, Failure> {
-        let base = match url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => base_url(&load(path)?),
-        };
+        match url {
+            Some(url) => Remote::at(url.trim_end_matches('/').to_owned()),
+            None => Remote::of(&load(path)?),
+        }
+    }
+
+    /// The daemon that this configuration describes.
+    pub(super) fn of(config: &Config) -> Result<Remote, Failure> {
+        Remote::at(base_url(config))
+    }
+
+    fn at(base: String) -> Result<Remote, Failure> {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(ANSWER_SECS))
             .no_proxy()
@@ -34,6 +45,19 @@ impl Remote {
         Ok(Remote { base, client })
     }
 
+    /// Scheme, host and port.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// `POST path` as JSON, with time for a reload.
+    pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.post(&url);
+        self.ask(&url, request.timeout(Duration::from_secs(RELOAD_SECS)))
+            .await
+    }
+
     /// `GET path?query` as JSON.
     pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
         let query: Vec<(&str, &str)> = query
@@ -42,7 +66,11 @@ impl Remote {
             .collect();
         let query = crate::carrier::twilio::form::encode(&query);
         let url = format!("{}{path}?{query}", self.base);
-        let answer = self.client.get(&url).send().await.map_err(|error| {
+        self.ask(&url, self.client.get(&url)).await
+    }
+
+    async fn ask(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let answer = request.send().await.map_err(|error| {
             Failure::unavailable(format!(
                 "no daemon answers at {} ({error}). Is it running? Start it with: voice-streamer run",
                 self.base

@@ -26,6 +26,7 @@ mod secret;
 mod sheet;
 mod table;
 mod tree;
+mod watch;
 mod wording;
 
 use std::io::ErrorKind;
@@ -47,6 +48,8 @@ pub use tree::{
     Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Network, Number, Plugin,
     StoreKeys, Transcriber, Turn, Twilio, Voice,
 };
+
+pub use watch::{POLL, SETTLE, Watch};
 
 use page::Page;
 use problem::Source;

@@ -13,7 +13,7 @@ pub use plugins::{Checked, check_plugins};
 pub use steward::SetLogLevel;
 
 use crate::call::Why;
-use crate::config::{Config, Problems};
+use crate::config::{self, Config, Problems, Watch};
 use crate::http::{self, Desk, Doors};
 use crate::leg::{
     self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases, Rests,
@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use steward::Steward;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -106,6 +106,8 @@ impl Daemon {
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(mut config: Config, overrides: Overrides) -> Result<Daemon, StartError> {
+        // The file was read a moment ago; what is written to it from now on will be noticed.
+        let read_at = SystemTime::now();
         let state = overrides
             .state
             .clone()
@@ -162,7 +164,10 @@ impl Daemon {
             address,
             set_log_level: overrides.set_log_level,
         };
-        let stewarding = tokio::spawn(steward.serve(begun.wishes, signal(SignalKind::hangup())?));
+        let mut watch = Watch::new(config::POLL);
+        watch.follow(steward::depends_on(&config), read_at).await;
+        let hangups = signal(SignalKind::hangup())?;
+        let stewarding = tokio::spawn(steward.serve(begun.wishes, hangups, watch));
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(http::serve(listener, doors, Arc::clone(&desk), stopping));
         let sweeping = tokio::spawn(sweep(Arc::clone(&desk)));

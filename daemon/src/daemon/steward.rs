@@ -15,9 +15,11 @@
 //!
 //! A generation that nobody needs any more closes when its last stream is gone; running calls are not touched.
 
-use super::plugins::{Before, Opened, need_default_agent, not_to_be_had, open_plugins, sheet};
+use super::plugins::{
+    Before, Opened, libraries, need_default_agent, not_to_be_had, open_plugins, sheet,
+};
 use super::resolved::{bounds, desk_keys, patience, roster};
-use crate::config::{self, Config, Diff, Sheet, Takes};
+use crate::config::{self, Config, Diff, Sheet, Takes, Watch};
 use crate::http::{
     Asking, Cause, Configuration, Desk, LastReload, Outcome, PluginInForce, Standing,
 };
@@ -25,13 +27,13 @@ use crate::leg::{self, House};
 use crate::plugin::Generation;
 use crate::systemd;
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
@@ -122,7 +124,12 @@ struct Ready {
 
 impl Steward {
     /// Until nobody is left who could ask.
-    pub(super) async fn serve(self, mut wishes: mpsc::Receiver<Asking>, mut hangups: Signal) {
+    pub(super) async fn serve(
+        self,
+        mut wishes: mpsc::Receiver<Asking>,
+        mut hangups: Signal,
+        mut watch: Watch,
+    ) {
         loop {
             let mut asking = Vec::new();
             let cause = tokio::select! {
@@ -134,11 +141,22 @@ impl Steward {
                     None => return,
                 },
                 _ = hangups.recv() => Cause::Signal,
+                files = watch.changed() => {
+                    debug!(?files, "files of the configuration changed");
+                    Cause::File
+                }
             };
             asking.extend(std::iter::from_fn(|| wishes.try_recv().ok()));
             systemd::reloading();
+            if cause != Cause::File {
+                watch.baseline().await;
+            }
+            let read_at = SystemTime::now();
             let standing = self.reload(cause).await;
             systemd::ready();
+            // Also after a refusal: links may lead elsewhere by now.
+            let files = depends_on(&self.in_force.load());
+            watch.follow(files, read_at).await;
             for wish in asking {
                 if wish.tell.send(Arc::clone(&standing)).is_err() {
                     debug!("whoever asked for a reload has gone");
@@ -281,6 +299,14 @@ impl Steward {
             warn!(plugin = %name, "still left out: {why}");
         }
     }
+}
+
+/// Every file that decides what the configuration means.
+pub(super) fn depends_on(config: &Config) -> BTreeSet<PathBuf> {
+    let libraries = libraries(config).into_values().filter_map(Result::ok);
+    let own = [config.file.clone(), config::dotenv_beside(&config.file)];
+    let files = own.into_iter().chain(config.files.iter().cloned());
+    files.chain(libraries).collect()
 }
 
 /// Whether a key that needs a restart was told of before.

@@ -6,10 +6,16 @@
 //!    └────── standing() ←── replaced by it after each attempt
 //! ```
 
+use super::access::{Wish, admit};
+use super::answer::{self, Answer};
+use super::desk::Desk;
 use crate::config::{Diff, Sheet};
+use hyper::{Request, StatusCode};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -88,6 +94,52 @@ pub struct Standing {
     pub left_out: BTreeMap<String, String>,
     /// Everything in force, key by key, secrets as dots.
     pub sheet: Sheet,
+}
+
+impl Standing {
+    /// As JSON without the sheet.
+    pub(super) fn in_short(&self) -> Value {
+        let Standing {
+            file,
+            last,
+            in_force_since_ms,
+            waiting,
+            plugins,
+            left_out,
+            sheet: _,
+        } = self;
+        json!({
+            "file": file,
+            "last": last,
+            "in_force_since_ms": in_force_since_ms,
+            "waiting": waiting,
+            "plugins": plugins,
+            "left_out": left_out,
+        })
+    }
+}
+
+/// `GET /api/configuration/`
+pub(super) fn shown<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> Answer {
+    match admit(desk, peer, request, Wish::Look) {
+        Ok(_) => answer::json(&*desk.configuration.standing()),
+        Err(answer) => *answer,
+    }
+}
+
+/// `POST /api/configuration/reload/`: answers when it is done. A refused edit is no failure of the request: the answer
+/// says so in `last.outcome`.
+pub(super) async fn reload<B>(desk: &Arc<Desk>, peer: SocketAddr, request: &Request<B>) -> Answer {
+    if let Err(answer) = admit(desk, peer, request, Wish::Act) {
+        return *answer;
+    }
+    match desk.configuration.reload().await {
+        Some(standing) => answer::json(&standing.in_short()),
+        None => answer::problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the daemon is shutting down and reads no configuration any more",
+        ),
+    }
 }
 
 /// The routes' handle.

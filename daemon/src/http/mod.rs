@@ -8,6 +8,7 @@
 //!     /audio/api/logs/stream pages/stream.rs  the log as it grows
 //!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
 //!     /audio/logs/ /assets/ pages/      what people see in a browser
+//!     /api/configuration/  configuration.rs   how the configuration stands, and a reload
 //!     /healthz /readyz /metrics  probes.rs
 //!   who may see and do what: access.rs
 //! ```
@@ -243,8 +244,16 @@ async fn route(
         ["audio", "logs"] if get => ("/audio/logs/", pages::logs(desk, peer, &request).await),
         ["assets", folder, name] if get => ("/assets/", pages::asset(&request, folder, name)),
         [""] if get => ("/", pages::front_door()),
+        ["api", "configuration"] if get => (
+            "/api/configuration/",
+            configuration::shown(desk, peer, &request),
+        ),
+        ["api", "configuration", "reload"] if method == Method::POST => (
+            "/api/configuration/reload/",
+            configuration::reload(desk, peer, &request).await,
+        ),
         ["healthz"] if get => ("/healthz", probes::health()),
-        ["readyz"] if get => ("/readyz", probes::ready(desk)),
+        ["readyz"] if get => ("/readyz", probes::ready(desk, peer, &request)),
         ["metrics"] if get => ("/metrics", probes::metrics(desk, peer, &request)),
         ["twilio", "stream" | "status" | "stream-status"]
         | ["ws", "audio", "stream"]
@@ -256,6 +265,8 @@ async fn route(
         | [""]
         | ["api", "calls"]
         | ["api", "calls", _]
+        | ["api", "configuration"]
+        | ["api", "configuration", "reload"]
         | ["healthz" | "readyz" | "metrics"] => {
             let detail = format!("{method} is not offered at {path}");
             (

@@ -14,8 +14,9 @@ pub(super) fn health() -> Answer {
     text(StatusCode::OK, "ok\n")
 }
 
-/// Whether new calls are taken, with every reason why not.
-pub(super) fn ready(desk: &Desk) -> Answer {
+/// Whether new calls are taken, with every reason why not. With `?verbose`, and for those who may look, also how the
+/// configuration stands: a bad edit does not make the daemon unready, since the one in force goes on answering calls.
+pub(super) fn ready(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
     let mut reasons = Vec::new();
     if desk.draining.load(Ordering::Relaxed) {
         reasons.push("shutting down".to_owned());
@@ -32,7 +33,15 @@ pub(super) fn ready(desk: &Desk) -> Answer {
             .map(|name| format!("the plugin \"{name}\" is not loaded")),
     );
     let ready = reasons.is_empty();
-    let body = json!({"ready": ready, "reasons": reasons, "calls": desk.house.admission.present()});
+    let mut body =
+        json!({"ready": ready, "reasons": reasons, "calls": desk.house.admission.present()});
+    let query = request.uri().query().unwrap_or("");
+    let verbose = query
+        .split('&')
+        .any(|word| word == "verbose" || word.starts_with("verbose="));
+    if verbose && admit(desk, peer, request, Wish::Look).is_ok() {
+        body["configuration"] = desk.configuration.standing().in_short();
+    }
     let status = if ready {
         StatusCode::OK
     } else {

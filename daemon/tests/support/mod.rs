@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::unwrap_used)]
 
+pub mod edited;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -717,13 +719,20 @@ pub fn speech() -> Arc<[u8]> {
 
 /// What the built-in English voice makes of a text, as the line carries it; asked here and not through a daemon.
 pub fn spoken(text: &str) -> Vec<u8> {
+    spoken_as(text, "en-US")
+}
+
+/// The same with another of the built-in voices.
+pub fn spoken_as(text: &str, name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let library = binary().with_file_name("libtts_pico.so");
     let library = Library::load("pico", &library, folder.path(), None).unwrap();
     let generation = Generation::open(library, "pico", "{}").unwrap();
-    let info = r#"{"call":{"sid":"","from":"","to":""},"format":{"encoding":"s16le","rate":16000},
-        "language":"en-US","settings":{"voice":"en-US"}}"#;
-    let mut voice = generation.start(role::TTS, info).unwrap();
+    let info = format!(
+        r#"{{"call":{{"sid":"","from":"","to":""}},"format":{{"encoding":"s16le","rate":16000}},
+        "language":"en-US","settings":{{"voice":"{name}"}}}}"#
+    );
+    let mut voice = generation.start(role::TTS, &info).unwrap();
     voice.send(kind::SPEAK, 0, 1, 0, text.as_bytes()).unwrap();
     let mut samples = Vec::new();
     until("the voice has said it", || {
