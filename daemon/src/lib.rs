@@ -22,7 +22,7 @@
 //!         │      │        │     ├──→ media ────→ (no I/O, no allocation per frame)
 //!         │      │        │     ├──→ carrier ──→ media
 //!         │      │        │     └──→ plugin ───→ voice-plugin ←── plugins/*
-//!         │      │        ├──→ store   (leg and http hold a handle; the store knows none of them)
+//!         │      │        ├──→ accounts ─→ store   (leg and http hold a handle; the store knows none of them)
 //!         │      ├──→ config  (handed down as a snapshot, never fetched)
 //!         │      └──→ metrics (counters, held by whoever counts)
 //!         │      ├──→ systemd (words to the service manager)
@@ -30,6 +30,7 @@
 //!         └──→ phone → carrier, media
 //! ```
 
+pub mod accounts;
 pub mod call;
 pub mod carrier;
 pub mod cli;

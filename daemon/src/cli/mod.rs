@@ -3,6 +3,7 @@
 //! Data goes to stdout, messages to stderr. Exit codes are those of sysexits where it has one: 0 done, 1 failed, 2 wrong
 //! usage (clap), 69 no daemon answers, 75 try again, 77 not allowed, 78 the configuration is wrong.
 
+mod admin;
 mod calls;
 mod check;
 mod logs;
@@ -61,6 +62,8 @@ enum Command {
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(manual::CompletionsArguments),
+    /// Who may sign in to the pages, and which programs may ask
+    Admin(admin::AdminArguments),
 }
 
 /// Why a command ends, and the code it ends with.
@@ -174,6 +177,7 @@ pub fn main() -> ExitCode {
             manual::completions(completions);
             Ok(())
         }
+        Some(Command::Admin(admin)) => admin::admin(config, admin),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use crate::daemon::{Daemon, GOODBYE_SECS, Overrides, SetLogLevel, StartError};
 use crate::log::{self, Log};
 use crate::systemd;
 use clap::Args;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
             let log = log.clone();
             move |level| log.set_level(level)
         })),
+        clock: None,
     };
     runtime_workers()?.block_on(async {
         let signalled = |kind| signal(kind).map_err(|error| Failure::failed(error.to_string()));
@@ -51,6 +53,7 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
         );
         systemd::ready();
         systemd::status(&format!("ready for calls at {address}"));
+        say_how_to_sign_in(&daemon);
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -84,6 +87,20 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
 async fn reopen(log: Log, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         log.reopen();
+    }
+}
+
+/// The way to the first account. The link is for whoever started the daemon: it is printed on a terminal, and kept out of
+/// logs that others may read.
+fn say_how_to_sign_in(daemon: &Daemon) {
+    if !std::io::stderr().is_terminal() {
+        if daemon.has_no_account() {
+            info!(
+                "nobody can sign in to /admin/ yet; print a one-time link with: voice-streamer admin link"
+            );
+        }
+    } else if let Some(link) = daemon.setup_link() {
+        eprintln!("\nMake the first account for /admin/ (works once, for an hour):\n  {link}\n");
     }
 }
 

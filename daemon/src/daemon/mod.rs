@@ -12,6 +12,7 @@ mod watchdog;
 pub use plugins::{Checked, check_plugins};
 pub use steward::SetLogLevel;
 
+use crate::accounts::{Accounts, Clock};
 use crate::call::Why;
 use crate::config::{self, Config, Problems, Watch};
 use crate::http::{self, Desk, Doors};
@@ -57,6 +58,8 @@ pub struct Overrides {
     pub state: Option<PathBuf>,
     /// How `log.level` takes effect while running; nothing if nobody logs.
     pub set_log_level: Option<SetLogLevel>,
+    /// The time sessions go by, for tests.
+    pub clock: Option<Clock>,
 }
 
 /// Why the daemon does not start.
@@ -126,6 +129,9 @@ impl Daemon {
         let address = listener.local_addr()?;
 
         let store = Store::open(&state, leg::unix_ms())?;
+        let clock = overrides.clock.unwrap_or_else(Clock::system);
+        let accounts = Accounts::open(store.clone(), clock).map_err(io::Error::other)?;
+        accounts.obey(&state, &own_url(address))?;
         let metrics = Arc::new(Metrics::new(leg::unix_ms() as f64 / 1000.0));
         let house = Arc::new(House {
             admission: Admission::new(bounds(&config)),
@@ -147,6 +153,7 @@ impl Daemon {
             configuration: begun.configuration,
             own_url: own_url(address),
             borrowed_url: ArcSwapOption::empty(),
+            accounts,
             draining: AtomicBool::new(false),
         });
         say_how_safe(&config, address);
@@ -195,6 +202,16 @@ impl Daemon {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether nobody can sign in yet.
+    pub fn has_no_account(&self) -> bool {
+        self.desk.accounts.list().is_empty()
+    }
+
+    /// The page that makes the first account, behind a one-time token; `None` once there is one. The last link holds.
+    pub fn setup_link(&self) -> Option<String> {
+        self.desk.setup_link()
     }
 
     /// Calls that wait for their stream or talk.
@@ -256,6 +273,7 @@ impl Daemon {
         if let Some(feeding) = feeding {
             feeding.abort();
         }
+        desk.accounts.obey_no_more();
         let store = desk.house.store.clone();
         if tokio::task::spawn_blocking(move || store.close())
             .await

@@ -1,12 +1,30 @@
 //! Who may see and do what, decided in one place: the API, the pages, the event streams and the metrics all ask here.
 //!
+//! ```text
+//!                     look   measure   act    administer
+//!  this machine       yes    yes       yes    —             nothing forwarded, a loopback name in Host
+//!  signed in          yes    yes       yes*   yes*          * with the form's token
+//!  a program's token  yes    yes       yes    —
+//!  the command line   yes    yes       yes    yes           the secret of STATE/control.json, on this machine
+//!  everybody else     —      —         —      —
+//! ```
+//!
+//! Whoever comes from a page of another site is nobody, however he is signed in, except to open a page by a link.
+//!
 //! Not here: the carrier's own doors (webhooks, media streams), which are guarded by signatures and one-time tokens.
 
 use super::answer::{Answer, problem};
+use super::cookie::Transport;
 use super::desk::Desk;
-use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
-use hyper::{Request, StatusCode};
+use crate::accounts::{Bearer, SignedIn};
+use hyper::header::{
+    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, StatusCode};
 use std::net::SocketAddr;
+
+/// What a script of our own pages sends along with a change, as forms do in a field.
+pub(super) const FORM_TOKEN: &str = "x-form-token";
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +35,8 @@ pub(super) enum Wish {
     Measure,
     /// To change something: hang up, correct a record, reload.
     Act,
+    /// To rule over accounts and tokens, from a command line.
+    Administer,
 }
 
 /// Who was let in.
@@ -24,6 +44,12 @@ pub(super) enum Wish {
 pub(super) enum Visitor {
     /// Somebody on this machine, without an account.
     ThisMachine,
+    /// Somebody in a browser.
+    SignedIn(SignedIn),
+    /// A program, by the name of its token.
+    Program(String),
+    /// The command line of the daemon's own user.
+    CommandLine,
 }
 
 impl Visitor {
@@ -31,6 +57,9 @@ impl Visitor {
     pub(super) fn name(&self) -> &str {
         match self {
             Visitor::ThisMachine => "this machine",
+            Visitor::SignedIn(signed_in) => &signed_in.account,
+            Visitor::Program(name) => name,
+            Visitor::CommandLine => "the command line",
         }
     }
 }
@@ -42,18 +71,76 @@ pub(super) fn admit<B>(
     request: &Request<B>,
     wish: Wish,
 ) -> Result<Visitor, Box<Answer>> {
-    if wish == Wish::Act && !same_site(desk, request.headers()) {
-        let detail = "the request comes from a page of another site";
-        return Err(Box::new(problem(StatusCode::FORBIDDEN, detail)));
+    let headers = request.headers();
+    let follows_a_link = matches!(wish, Wish::Look)
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && text(headers, &HeaderName::from_static("sec-fetch-dest")) == Some("document");
+    if !same_site(desk, headers) && !follows_a_link {
+        return Err(refused(
+            StatusCode::FORBIDDEN,
+            "the request comes from a page of another site",
+        ));
     }
-    if desk.is_local(peer, request) {
-        return Ok(Visitor::ThisMachine);
+    let local = desk.is_local(peer, request);
+    if headers.contains_key(AUTHORIZATION) {
+        return bearer(desk, headers, local, wish);
     }
-    let detail = match wish {
-        Wish::Look | Wish::Act => "this answers on this machine only (http://localhost)",
-        Wish::Measure => "the metrics are for this machine only",
-    };
-    Err(Box::new(problem(StatusCode::FORBIDDEN, detail)))
+    if let Some(signed_in) = signed_in(desk, peer, request) {
+        let token = text(headers, &HeaderName::from_static(FORM_TOKEN));
+        return match wish {
+            Wish::Look | Wish::Measure => Ok(Visitor::SignedIn(signed_in)),
+            Wish::Act if token.is_some_and(|token| signed_in.made(token)) => {
+                Ok(Visitor::SignedIn(signed_in))
+            }
+            Wish::Act => Err(refused(
+                StatusCode::FORBIDDEN,
+                "the form's token is missing or not of this session; reload the page and try again",
+            )),
+            Wish::Administer => Err(refused(StatusCode::FORBIDDEN, COMMAND_LINE_ONLY)),
+        };
+    }
+    match wish {
+        Wish::Administer => Err(refused(StatusCode::FORBIDDEN, COMMAND_LINE_ONLY)),
+        _ if local => Ok(Visitor::ThisMachine),
+        _ if desk.accounts.is_empty() => Err(refused(StatusCode::FORBIDDEN, LOCAL_ONLY)),
+        _ => Err(unknown()),
+    }
+}
+
+const COMMAND_LINE_ONLY: &str = "this is for the command line: voice-streamer admin --help";
+const LOCAL_ONLY: &str = "this answers on this machine only (http://localhost) until there is an account or a token: \
+     voice-streamer admin --help";
+
+fn bearer(
+    desk: &Desk,
+    headers: &HeaderMap,
+    local: bool,
+    wish: Wish,
+) -> Result<Visitor, Box<Answer>> {
+    let token = text(headers, &AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    });
+    match token.and_then(|token| desk.accounts.bearer(token)) {
+        Some(Bearer::CommandLine) if local => Ok(Visitor::CommandLine),
+        Some(Bearer::Program(_)) if wish == Wish::Administer => {
+            Err(refused(StatusCode::FORBIDDEN, COMMAND_LINE_ONLY))
+        }
+        Some(Bearer::Program(name)) => Ok(Visitor::Program(name)),
+        Some(Bearer::CommandLine) | None => Err(unknown()),
+    }
+}
+
+/// Who is signed in at the browser that asks. Says nothing about what he may.
+pub(super) fn signed_in<B>(
+    desk: &Desk,
+    peer: SocketAddr,
+    request: &Request<B>,
+) -> Option<SignedIn> {
+    let id = Transport::of(desk, peer, request).session_id(request.headers())?;
+    desk.accounts.session(id)
 }
 
 /// Whether no browser says that a page of another site asks. Programs say nothing.
@@ -73,6 +160,18 @@ pub(super) fn origin_is_ours(headers: &HeaderMap, public_url: Option<&str>) -> b
     (!host.is_empty() && name == host) || public_url.is_some_and(|url| origin == url)
 }
 
+fn refused(status: StatusCode, detail: &str) -> Box<Answer> {
+    Box::new(problem(status, detail))
+}
+
+fn unknown() -> Box<Answer> {
+    let detail = "sign in at /admin/, or send a token: Authorization: Bearer vst_…";
+    let mut answer = refused(StatusCode::UNAUTHORIZED, detail);
+    let challenge = HeaderValue::from_static("Bearer realm=\"voice-streamer\"");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    answer
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -80,7 +179,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::HeaderValue;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines

@@ -9,6 +9,7 @@
 use super::access::{Wish, admit};
 use super::answer::{self, Answer};
 use super::desk::Desk;
+use super::update::Actor;
 use crate::config::{Diff, Sheet};
 use hyper::{Request, StatusCode};
 use serde::Serialize;
@@ -130,16 +131,30 @@ pub(super) fn shown<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> A
 /// `POST /api/configuration/reload/`: answers when it is done. A refused edit is no failure of the request: the answer
 /// says so in `last.outcome`.
 pub(super) async fn reload<B>(desk: &Arc<Desk>, peer: SocketAddr, request: &Request<B>) -> Answer {
-    if let Err(answer) = admit(desk, peer, request, Wish::Act) {
-        return *answer;
-    }
-    match desk.configuration.reload().await {
+    let visitor = match admit(desk, peer, request, Wish::Act) {
+        Ok(visitor) => visitor,
+        Err(answer) => return *answer,
+    };
+    let ip = desk.client_ip(peer, request);
+    match reload_for(desk, &Actor { visitor, ip }).await {
         Some(standing) => answer::json(&standing.in_short()),
         None => answer::problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "the daemon is shutting down and reads no configuration any more",
         ),
     }
+}
+
+/// Reloads, and keeps in the event log who asked and how it went.
+pub(super) async fn reload_for(desk: &Desk, actor: &Actor) -> Option<Arc<Standing>> {
+    let standing = desk.configuration.reload().await?;
+    let outcome = match &standing.last.outcome {
+        Outcome::Applied => "applied",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Refused { .. } => "refused",
+    };
+    actor.note(desk, "reloaded_by", "", json!({"outcome": outcome}));
+    Some(standing)
 }
 
 /// The routes' handle.

@@ -1,6 +1,7 @@
 //! What the routes work with: the house, the media threads, and the keys of the configuration they need.
 
 use super::configuration::Configuration;
+use crate::accounts::Accounts;
 use crate::config::Network;
 use crate::leg::{House, MediaThreads};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -41,6 +42,8 @@ pub struct Desk {
     pub own_url: String,
     /// The public address a tunnel lends us, for as long as it is open.
     pub borrowed_url: ArcSwapOption<String>,
+    /// Who may sign in.
+    pub accounts: Accounts,
     pub draining: AtomicBool,
 }
 
@@ -97,6 +100,14 @@ impl Desk {
             .and_then(|host| host.to_str().ok())
             .unwrap_or("");
         peer.ip().is_loopback() && !forwarded && is_loopback_host(host)
+    }
+
+    /// The page that makes the first account, as a person opens it; `None` once there is an account.
+    pub fn setup_link(&self) -> Option<String> {
+        let token = self.accounts.offer_setup()?;
+        let keys = self.keys();
+        let base = keys.public_url.as_deref().unwrap_or(&self.own_url);
+        Some(format!("{base}/admin/setup/?token={token}"))
     }
 
     /// The websocket address for the carrier. Without a public URL the one the request came by, in clear: then we

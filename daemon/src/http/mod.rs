@@ -16,9 +16,11 @@
 //! Not here: audio, turns, a carrier's message formats.
 
 mod access;
+mod admin;
 mod answer;
 mod api;
 mod configuration;
+mod cookie;
 mod desk;
 mod pages;
 mod probes;
@@ -252,6 +254,7 @@ async fn route(
             "/api/configuration/reload/",
             configuration::reload(desk, peer, &request).await,
         ),
+        ["admin", rest @ ..] => admin::route(desk, peer, request, rest).await,
         ["healthz"] if get => ("/healthz", probes::health()),
         ["readyz"] if get => ("/readyz", probes::ready(desk, peer, &request)),
         ["metrics"] if get => ("/metrics", probes::metrics(desk, peer, &request)),

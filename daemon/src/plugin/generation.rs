@@ -252,6 +252,11 @@ impl Generation {
         &self.library
     }
 
+    /// Streams that run, and those the plugin has not released yet.
+    pub fn streams(&self) -> usize {
+        self.ctx.outs_held()
+    }
+
     /// Whether it keeps a media thread for 250 ms or longer at present, or did so three times: no stream is started.
     pub fn is_hung(&self) -> bool {
         self.health.is_hung()

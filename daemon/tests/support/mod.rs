@@ -273,17 +273,7 @@ impl Daemon {
 
     /// A request with a body and any further header lines; everything that comes back.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
-            body.len()
-        );
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            text += "Host: localhost\r\n";
-        }
-        for (name, value) in headers {
-            write!(text, "{name}: {value}\r\n").unwrap();
-        }
-        Reply::read(&exchange(self.address, &format!("{text}\r\n{body}")))
+        send(self.address, method, path, headers, body)
     }
 
     /// A JSON answer.
@@ -359,6 +349,27 @@ impl Drop for Daemon {
             eprintln!("--- the daemon's log\n{}", self.log());
         }
     }
+}
+
+/// A request with a body and any further header lines; everything that comes back.
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut text = format!(
+        "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        text += "Host: localhost\r\n";
+    }
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
+    Reply::read(&exchange(address, &format!("{text}\r\n{body}")))
 }
 
 /// What an HTTP request came to.

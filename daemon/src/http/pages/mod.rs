@@ -65,6 +65,7 @@ const CHOICE_SECS: u32 = 31_536_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum At {
     Logs,
+    Admin,
     /// None of them: sign-in, errors.
     Elsewhere,
 }
@@ -165,6 +166,7 @@ fn frame(reader: &Reader, page: Page<'_>) -> Markup {
                     }
                     nav.places aria-label=(frame.navigation) {
                         a href="/audio/logs/" aria-current=[(page.at == At::Logs).then_some("page")] { (frame.logs) }
+                        a href="/admin/" aria-current=[(page.at == At::Admin).then_some("page")] { (frame.admin) }
                     }
                     div.choices {
                         nav.choice aria-label=(frame.language) {

@@ -8,6 +8,7 @@ pub(in crate::http) const EN: Words = Words {
         skip: "Skip to the content",
         navigation: "Pages",
         logs: "Logs",
+        admin: "Administration",
         language: "Language",
         theme: "Theme",
         auto: "Auto",
@@ -83,4 +84,5 @@ pub(in crate::http) const EN: Words = Words {
         console: "Connection",
         ms: "{n} ms",
     },
+    admin: super::admin::EN,
 };

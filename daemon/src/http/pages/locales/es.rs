@@ -8,6 +8,7 @@ pub(in crate::http) const ES: Words = Words {
         skip: "Saltar al contenido",
         navigation: "Páginas",
         logs: "Registros",
+        admin: "Administración",
         language: "Idioma",
         theme: "Tema",
         auto: "Auto",
@@ -83,4 +84,5 @@ pub(in crate::http) const ES: Words = Words {
         console: "Conexión",
         ms: "{n} ms",
     },
+    admin: super::admin::ES,
 };

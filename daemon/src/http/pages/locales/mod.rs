@@ -3,6 +3,7 @@
 //!
 //! A word for a script is handed to it with the page, in a `data-words` attribute, as JSON.
 
+mod admin;
 mod en;
 mod es;
 
@@ -19,6 +20,7 @@ pub(in crate::http) struct Words {
     pub(in crate::http) frame: FrameWords,
     pub(in crate::http) logs: LogsWords,
     pub(in crate::http) call: CallWords,
+    pub(in crate::http) admin: admin::AdminWords,
 }
 
 /// Around every page.
@@ -27,6 +29,7 @@ pub(in crate::http) struct FrameWords {
     pub(in crate::http) skip: &'static str,
     pub(in crate::http) navigation: &'static str,
     pub(in crate::http) logs: &'static str,
+    pub(in crate::http) admin: &'static str,
     pub(in crate::http) language: &'static str,
     pub(in crate::http) theme: &'static str,
     pub(in crate::http) auto: &'static str,
