@@ -12,6 +12,7 @@ use crate::carrier::twilio::stream as wire;
 use crate::media::detect::Detector;
 use crate::media::{frame, mulaw};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use tracing::warn;
 use voice_plugin::abi::kind;
@@ -29,6 +30,8 @@ pub(super) struct Leg {
     detector: Detector,
     responder: Responder,
     mouth: Mouth,
+    /// Has the line looked at before its next tick.
+    bell: Option<Waker>,
     /// The caller's turn as the core counts it: what plugins are told with each frame.
     turn: u32,
     /// Samples of the caller's audio so far: the media clock of the plugin contract.
@@ -48,11 +51,12 @@ pub(super) struct Counted {
 }
 
 impl Leg {
-    /// Begins the call: responder started, greeting under way.
+    /// Begins the call: responder started, greeting under way. `bell` is rung when something that is waited for has come.
     pub(super) fn begin(
         house: Arc<House>,
         guest: Guest,
         stream_sid: String,
+        bell: Option<Waker>,
         now: Instant,
         out: &mut Outbox,
         scratch: &mut Scratch,
@@ -66,7 +70,8 @@ impl Leg {
             call: Call::new(agent.settings.clone()),
             detector: Detector::new(agent.detector),
             responder: Responder::new(agent.responder.clone(), agent.language.clone()),
-            mouth: Mouth::new(),
+            mouth: Mouth::new(bell.clone()),
+            bell,
             turn: 0,
             heard: 0,
             deadline: None,
@@ -368,6 +373,16 @@ impl Leg {
         let Some(stream) = &mut self.responder.stream else {
             return false;
         };
+        if stream.is_idle() {
+            let awaited = self.call.floor() == Floor::Thinking;
+            // False: it has come in this very moment.
+            if let Some(bell) = self.bell.as_ref().filter(|_| awaited)
+                && !stream.wake_at_record(bell)
+            {
+                return true;
+            }
+            return false;
+        }
         let Some(record) = stream.next() else {
             return false;
         };

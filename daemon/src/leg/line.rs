@@ -21,6 +21,7 @@ use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::net::tcp::OwnedWriteHalf;
 use tracing::{debug, info, warn};
@@ -78,6 +79,8 @@ pub(super) struct Line {
     ignored: u32,
     /// When the ticker has to look here; see [`Line::look`].
     look: Rc<Cell<Instant>>,
+    /// Has this line ticked at once, from whatever thread.
+    bell: Option<Waker>,
 }
 
 impl Line {
@@ -102,7 +105,13 @@ impl Line {
             asked: false,
             ignored: 0,
             look: Rc::new(Cell::new(now)),
+            bell: None,
         }
+    }
+
+    /// From the next call on, what a caller waits for rings this bell, to be answered with [`Line::tick`].
+    pub(super) fn hang_bell(&mut self, bell: Waker) {
+        self.bell = Some(bell);
     }
 
     /// When [`Line::tick`] is wanted next, kept up to date after every step.
@@ -334,6 +343,7 @@ impl Line {
                     Arc::clone(&self.house),
                     guest,
                     sid,
+                    self.bell.clone(),
                     now,
                     &mut self.out,
                     scratch,

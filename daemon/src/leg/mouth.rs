@@ -11,6 +11,7 @@ use super::{Guest, House, Roster, Voice};
 use crate::media::mulaw;
 use crate::media::resample::Resampler;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 use voice_plugin::abi::kind;
 
@@ -69,6 +70,8 @@ pub(super) struct Mouth {
     /// Who was asked last and with which build, until it is known what came of it.
     asked: Option<(Arc<Voice>, u64)>,
     ready: Ready,
+    /// Has the line looked at before its next tick.
+    bell: Option<Waker>,
 }
 
 /// The key of a phrase, and its sound so far.
@@ -82,6 +85,8 @@ struct Saying {
     source: Source,
     /// Some of its sound went into `ready`.
     sounded: bool,
+    /// And some of it may have been sent, so the caller waits no more: the ticker is soon enough.
+    played: bool,
     /// Where to keep the sound once it is complete.
     keep: Option<Keep>,
 }
@@ -102,13 +107,15 @@ struct Ready {
 }
 
 impl Mouth {
-    pub(super) fn new() -> Mouth {
+    /// `bell` has the line looked at. Rung when a voice begins to speak, and not for what follows.
+    pub(super) fn new(bell: Option<Waker>) -> Mouth {
         Mouth {
             stream: None,
             saying: None,
             voices: Voices::default(),
             asked: None,
             ready: Ready::default(),
+            bell,
         }
     }
 
@@ -134,6 +141,7 @@ impl Mouth {
             begun: Some((place, last - place)),
             source,
             sounded: false,
+            played: false,
             keep,
         });
     }
@@ -279,6 +287,13 @@ impl Mouth {
         loop {
             let room = self.ready.room();
             let Some(record) = open.stream.next() else {
+                if open.stream.fault().is_none()
+                    && !saying.played
+                    && let Some(bell) = &self.bell
+                    && !open.stream.wake_at_record(bell)
+                {
+                    continue; // it has come in this very moment
+                }
                 // It may also fall while it is told that there is room; then nothing more comes, not even an end.
                 let text = in_words(open.stream.fault()?);
                 self.stream = None;
@@ -403,6 +418,9 @@ impl Mouth {
 
     /// The next samples to play; fewer than asked for if fewer stand ready.
     pub(super) fn take(&mut self, samples: u64) -> &[u8] {
+        if let Some(saying) = &mut self.saying {
+            saying.played = saying.sounded;
+        }
         self.ready
             .take(usize::try_from(samples).unwrap_or(usize::MAX))
     }

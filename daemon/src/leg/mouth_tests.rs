@@ -105,7 +105,7 @@ impl Rig {
                 agent,
                 ip: [127, 0, 0, 1].into(),
             },
-            mouth: Mouth::new(),
+            mouth: Mouth::new(None),
             generation: Generation::open(library, "moody", "{}").unwrap(),
             now: Instant::now(),
             utterance: 0,

@@ -4,6 +4,9 @@
 //! reading half: fastwebsockets' `read_frame` loses its place when cancelled, so it is never inside `select!` or
 //! `timeout`; to stop it the connection is dropped. Everything that is written is written by `try_write`, from the
 //! reader's own message or from the thread's one ticker.
+//!
+//! What a caller waits for does not wait for the tick: a second task per stream sleeps until a plugin puts out the first
+//! sound of an utterance, or the first word of an answer, and looks at once. Everything after it has the playout's lead.
 
 use super::House;
 use super::line::{Line, MESSAGE_BYTES};
@@ -12,13 +15,14 @@ use crate::call::Why;
 use bytes::Bytes;
 use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};
 use std::cell::{Cell, RefCell};
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::io::{self, Cursor};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, Chain};
 use tokio::net::TcpStream;
@@ -172,6 +176,7 @@ struct Served {
     /// line itself, where all but the few that are due would cost several misses of the cache.
     look: Rc<Cell<Instant>>,
     reader: JoinHandle<()>,
+    waiter: JoinHandle<()>,
 }
 
 async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Arc<AtomicUsize>) {
@@ -230,18 +235,33 @@ fn tick(
             return true;
         }
         let mut line = served.line.borrow_mut();
-        // A panic in one call is that call's end, not the thread's.
-        let whole = catch_unwind(AssertUnwindSafe(|| line.tick(now, &mut scratch.borrow_mut()))).is_ok();
-        if !whole {
-            error!("a call was ended by a fault of ours; the others go on. Please report the panic above");
-        }
-        let keep = whole && !line.is_gone() && !served.reader.is_finished();
+        let whole = look(&mut line, now, scratch);
+        let keep = whole
+            && !line.is_gone()
+            && !served.reader.is_finished()
+            && !served.waiter.is_finished();
         if !keep {
             served.reader.abort();
+            served.waiter.abort();
             count.fetch_sub(1, Ordering::Relaxed);
         }
         keep
     });
+}
+
+/// One look at a line. False: it must not be looked at again.
+fn look(line: &mut Line, now: Instant, scratch: &RefCell<Scratch>) -> bool {
+    // A panic in one call is that call's end, not the thread's.
+    let whole = catch_unwind(AssertUnwindSafe(|| {
+        line.tick(now, &mut scratch.borrow_mut())
+    }))
+    .is_ok();
+    if !whole {
+        error!(
+            "a call was ended by a fault of ours; the others go on. Please report the panic above"
+        );
+    }
+    whole
 }
 
 fn carry_out(
@@ -292,9 +312,36 @@ fn serve(
     let line = Line::new(Arc::clone(house), accepted.peer, write, Instant::now());
     let look = line.look();
     let line = Rc::new(RefCell::new(line));
+    let waiter = tokio::task::spawn_local(wait_for_bell(Rc::clone(&line), Rc::clone(scratch)));
     let reader =
         tokio::task::spawn_local(read_frames(reader, Rc::clone(&line), Rc::clone(scratch)));
-    Ok(Served { line, look, reader })
+    Ok(Served {
+        line,
+        look,
+        reader,
+        waiter,
+    })
+}
+
+/// Looks at a line whenever its bell rings; ends with it, or with a fault.
+async fn wait_for_bell(line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {
+    let mut hung = false;
+    poll_fn(|task| {
+        let mut line = line.borrow_mut();
+        // The waker of this task is the bell: whoever rings it, from whatever thread, has the task polled again.
+        let whole = if std::mem::replace(&mut hung, true) {
+            look(&mut line, Instant::now(), &scratch)
+        } else {
+            line.hang_bell(task.waker().clone());
+            true
+        };
+        if whole && !line.is_gone() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
 }
 
 async fn read_frames(mut reader: Reader, line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {

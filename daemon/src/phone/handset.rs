@@ -81,6 +81,8 @@ pub struct Report {
     /// With milliseconds since `start`.
     pub happenings: Vec<(u64, Happening)>,
     pub webhook_ms: f64,
+    /// When each media message was read off the socket.
+    pub media_at: Vec<Instant>,
     /// From `start` sent to the first media message.
     pub first_audio_ms: Option<f64>,
     /// From the end of what the caller said to the agent being heard.
@@ -97,7 +99,8 @@ pub struct Report {
 }
 
 enum FromWire {
-    Text(Vec<u8>),
+    /// A message, and when it was read.
+    Text(Instant, Vec<u8>),
     Other(OpCode),
     Owed(OpCode, Vec<u8>),
     Closed(Option<u16>),
@@ -316,13 +319,14 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
     /// One message of the daemon; true when the stream is over.
     async fn receive(&mut self, message: FromWire) -> io::Result<bool> {
         match message {
-            FromWire::Text(text) => match far_end::read(&text, &self.stream_sid) {
+            FromWire::Text(at, text) => match far_end::read(&text, &self.stream_sid) {
                 Ok(FromDaemon::Media { payload }) => {
                     let mut samples = vec![0; payload.len()];
                     match stream::decode_payload(&payload, &mut samples) {
                         Ok(count) => {
                             let since = self.began.elapsed().as_secs_f64() * 1000.0;
                             self.report.first_audio_ms.get_or_insert(since);
+                            self.report.media_at.push(at);
                             self.ear.receive(&samples[..count]);
                         }
                         Err(bad) => self.violated(bad.as_str()),
@@ -470,7 +474,9 @@ async fn read_messages(mut reader: Reader, send: mpsc::Sender<FromWire>) {
             };
             match reader.read_frame(keep).await {
                 Ok(frame) => match frame.opcode {
-                    OpCode::Text if frame.fin => FromWire::Text(frame.payload.to_vec()),
+                    OpCode::Text if frame.fin => {
+                        FromWire::Text(Instant::now(), frame.payload.to_vec())
+                    }
                     OpCode::Close => {
                         let code = frame
                             .payload

@@ -19,25 +19,33 @@
 //! record with it before showing one. A writer that was *told* of the cancellation (by CANCEL and whatever its threads
 //! use to pass it on) cannot see the old value. `wanting` is a note the reader finds at its next look; the ticker looks
 //! every frame, so it may be seen late but not lost.
+//!
+//! **The bell.** A reader that would rather not wait for its next look arms the bell and then looks once more; a writer
+//! writes and then looks at the bell. Each side stores before it loads, with a fence between (SeqCst, as in Dekker's
+//! algorithm), so at least one of them sees the other: nobody sleeps beside a record.
 
 use voice_plugin::abi::kind;
 
 #[cfg(loom)]
 use loom::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{
-        AtomicU64, AtomicUsize,
-        Ordering::{Acquire, Relaxed, Release},
+        AtomicBool, AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+        fence,
     },
 };
+use std::sync::PoisonError;
 #[cfg(not(loom))]
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{
-        AtomicU64, AtomicUsize,
-        Ordering::{Acquire, Relaxed, Release},
+        AtomicBool, AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+        fence,
     },
 };
+use std::task::Waker;
 
 /// Bytes of one ring: 4 s of µ-law. A voice may be this far ahead of the ear, no further.
 pub(crate) const RING_BYTES: usize = 32 * 1024;
@@ -109,12 +117,41 @@ struct ReaderLine {
     least: AtomicU64,
 }
 
+/// Rung by the writer at its next commit if the reader has armed it; then it is silent until armed again.
+#[repr(align(64))]
+struct Bell {
+    armed: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if self.armed.load(Relaxed) && self.armed.swap(false, Acquire) {
+            let waker = self.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Waker> {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        waker.take()
+    }
+
+    fn arm(&self, waker: &Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.armed.store(true, Release);
+    }
+}
+
 /// What both halves share.
 pub(crate) struct Ring<M> {
     memory: M,
     control_reserve: usize,
     writer: WriterLine,
     reader: ReaderLine,
+    bell: Bell,
 }
 
 impl<M: Memory> Ring<M> {
@@ -133,6 +170,10 @@ impl<M: Memory> Ring<M> {
             reader: ReaderLine {
                 read: AtomicUsize::new(0),
                 least: AtomicU64::new(0),
+            },
+            bell: Bell {
+                armed: AtomicBool::new(false),
+                waker: Mutex::new(None),
             },
         });
         let writer = Writer {
@@ -236,6 +277,8 @@ impl<M: Memory> Writer<M> {
         unsafe { self.ring.memory.put_head(self.written, head) };
         self.written = self.written.wrapping_add(span(n));
         self.ring.writer.written.store(self.written, Release);
+        fence(SeqCst);
+        self.ring.bell.ring();
         Ok(())
     }
 
@@ -344,6 +387,19 @@ impl<M: Memory> Reader<M> {
         true
     }
 
+    /// Wakes this one at the writer's next commit, once, unless something has come meanwhile: then it answers false, and
+    /// there is something to look at now.
+    pub(crate) fn wake_at_commit(&mut self, waker: &Waker) -> bool {
+        let bell = &self.ring.bell;
+        // Armed before and not rung since: nothing has come.
+        if bell.armed.load(Relaxed) {
+            return true;
+        }
+        bell.arm(waker);
+        fence(SeqCst);
+        self.ring.writer.written.load(Relaxed) == self.at
+    }
+
     /// Nothing to read and nobody waiting: two loads.
     pub(crate) fn is_idle(&self) -> bool {
         self.open.is_none()
@@ -406,6 +462,8 @@ impl<M> Drop for Reader<M> {
     /// Nobody reads any more: the writer is refused, or it would fill the ring and wait for ever.
     fn drop(&mut self) {
         self.raise(STOPPED);
+        // Whoever was to be woken may be gone before the plugin lets go of its half.
+        drop(self.ring.bell.take());
     }
 }
 

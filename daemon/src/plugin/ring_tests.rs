@@ -101,9 +101,38 @@ mod cells {
     }
 }
 
+/// A bell, and whether it has been rung.
+mod bells {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
+    pub(super) struct Rung(AtomicBool);
+
+    impl std::ops::Deref for Rung {
+        type Target = AtomicBool;
+
+        fn deref(&self) -> &AtomicBool {
+            &self.0
+        }
+    }
+
+    impl Wake for Rung {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn bell() -> (Arc<Rung>, Waker) {
+        let rung = Arc::new(Rung(AtomicBool::new(false)));
+        (Arc::clone(&rung), rung.into())
+    }
+}
+
 #[cfg(not(loom))]
 mod calls {
     use super::super::*;
+    use super::bells::bell;
     use super::cells::Cells;
     use std::collections::VecDeque;
 
@@ -128,6 +157,35 @@ mod calls {
 
     fn fill(writer: &mut Writer<Cells>, turn: u32) {
         while put(writer, kind::AUDIO, turn, &[7; 16]).is_ok() {}
+    }
+
+    #[test]
+    fn the_bell_rings_once_for_the_first_record_after_it_was_armed() {
+        let (mut writer, mut reader) = small();
+        let (rung, waker) = bell();
+        put(&mut writer, kind::AUDIO, 1, b"abc").unwrap();
+        assert!(!rung.load(Relaxed), "nobody has armed it");
+        assert!(!reader.wake_at_commit(&waker), "there is something already");
+        reader.next().unwrap();
+        reader.take();
+        assert!(reader.wake_at_commit(&waker));
+        assert!(reader.wake_at_commit(&waker), "twice is once");
+        assert!(!rung.swap(false, Relaxed));
+        put(&mut writer, kind::AUDIO, 1, b"def").unwrap();
+        assert!(rung.swap(false, Relaxed));
+        put(&mut writer, kind::AUDIO, 1, b"ghi").unwrap();
+        assert!(!rung.load(Relaxed), "once");
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_woken_no_more() {
+        let (mut writer, mut reader) = small();
+        let (rung, waker) = bell();
+        assert!(reader.wake_at_commit(&waker));
+        drop((reader, waker));
+        assert_eq!(Arc::strong_count(&rung), 1, "nobody holds the waker");
+        put(&mut writer, kind::AUDIO, 0, b"abc").unwrap_err();
+        assert!(!rung.load(Relaxed));
     }
 
     #[test]
@@ -394,6 +452,7 @@ mod calls {
 #[cfg(loom)]
 mod interleavings {
     use super::super::*;
+    use super::bells::bell;
     use super::cells::Cells;
     use loom::thread;
 
@@ -465,6 +524,35 @@ mod interleavings {
             assert_eq!(look(&mut reader).map(|(turn, _)| turn), Some(2));
             reader.take();
             assert_eq!(look(&mut reader), None);
+        });
+    }
+
+    #[test]
+    fn nobody_sleeps_beside_a_record() {
+        loom::model(|| {
+            let (mut writer, mut reader) = tiny();
+            let (rung, waker) = bell();
+            let writing = thread::spawn(move || {
+                put(&mut writer, kind::AUDIO, 1, 1).unwrap();
+                put(&mut writer, kind::AUDIO, 1, 2).unwrap();
+            });
+            let mut read = 0;
+            for _ in 0..2 {
+                while look(&mut reader).is_some() {
+                    reader.take();
+                    read += 1;
+                }
+                if reader.wake_at_commit(&waker) {
+                    break; // it may sleep now
+                }
+                assert!(
+                    read == 2 || look(&mut reader).is_some(),
+                    "called for nothing"
+                );
+            }
+            writing.join().unwrap();
+            let left = look(&mut reader).is_some();
+            assert!(!left || rung.load(Relaxed), "asleep after {read}");
         });
     }
 

@@ -9,6 +9,7 @@ use super::ring::Reader;
 use super::watch::Watched;
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::task::Waker;
 use voice_plugin::abi::{VpBytes, VpEvent, kind, status};
 
 /// One plugin at work for one call. Stays on the thread it was started on; dropping it stops the plugin's side.
@@ -135,6 +136,13 @@ impl Stream {
     pub fn take_part(&mut self, n: usize) {
         self.reader.take_part(n);
         self.pump();
+    }
+
+    /// Wakes this one, once, when the plugin next puts something out, instead of leaving it to the next look. False if
+    /// there is something already: look now. For the few records that a caller waits for; each costs the plugin's thread
+    /// a system call. Always the same waker: one that is still to be woken is not replaced.
+    pub fn wake_at_record(&mut self, waker: &Waker) -> bool {
+        self.life != Life::Well || self.reader.wake_at_commit(waker)
     }
 
     /// Whether there is nothing to do here: no record, nobody waiting for room, no fault to be told of. Two atomic loads.
