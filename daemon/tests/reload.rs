@@ -184,7 +184,9 @@ fn a_broken_edit_changes_nothing_and_says_where() {
             error.contains(&format!("| {}", new.lines().next().unwrap())),
             "{error}"
         );
-        assert!(edited.daemon.log().contains(place), "the log says it too");
+        until("the log says it too", || {
+            edited.daemon.log().contains(place).then_some(())
+        });
         assert_eq!(edited.daemon.metric("config_last_reload_successful"), 0);
         let (_, plain) = edited.daemon.get("/readyz");
         assert!(
@@ -309,12 +311,11 @@ fn what_leaves_the_content_alone_is_no_edit() {
         });
         assert!(edited.daemon.counts("config_reloads").is_empty(), "{way}");
     }
-    assert!(
-        edited
-            .daemon
-            .log()
-            .contains("a file of the configuration is gone")
-    );
+    until("the log says that it is gone", || {
+        let log = edited.daemon.log();
+        log.contains("a file of the configuration is gone")
+            .then_some(())
+    });
     fs::rename(edited.path.with_extension("away"), &edited.path).unwrap();
     until("somebody looked after it came back", || {
         (looks() > ways.len()).then_some(())

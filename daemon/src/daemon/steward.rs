@@ -200,8 +200,10 @@ impl Steward {
             Ok(ready) => self.apply(ready, &mut next),
             Err(error) => next.last.outcome = Outcome::Refused { error },
         }
-        self.tell(&next);
-        self.desk.configuration.stands(next)
+        let standing = self.desk.configuration.stands(next);
+        // Whoever sees it counted finds it shown.
+        self.tell(&standing);
+        standing
     }
 
     /// Cannot fail: everything that could is behind us.
