@@ -418,8 +418,11 @@ daemon = await Daemon.start(binary, root, impatient);
     that(/config\.toml/.test(text) && /\[voices\.broken/.test(text) && text.includes("^"), text);
     await picture(page, "desktop-broken");
     const at = await heardSecs(page);
-    const [, next] = await prompted(page, at, 2);
-    that(sameVoice(other, next) > 0.85, "the voice changed");
+    // A busy machine may leave a gap in one of them; none may sound like the old voice.
+    const [, ...next] = await prompted(page, at, 4);
+    const likeness = next.map((one) => [sameVoice(first, one), sameVoice(other, one)]);
+    const said = likeness.map(([old, now]) => `like the old ${old.toFixed(2)}, like the new ${now.toFixed(2)}`).join("; ");
+    that(likeness.every(([old]) => old < 0.5) && likeness.some(([, now]) => now > 0.85), said);
     daemon.edit(swapped);
     await banner.waitFor({ state: "hidden", timeout: 10_000 });
     await clean(page);
