@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 /// What the service manager grants beyond the calls, to bring the last records to the disk.
 const CLOSING: Duration = Duration::from_secs(30);
@@ -29,6 +29,7 @@ pub(super) struct RunArguments {
 pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {
     let config = load(path)?;
     let log = log::start(&config.log).map_err(|error| Failure::config(error.to_string()))?;
+    take_descriptors();
     let overrides = Overrides {
         listen: arguments.listen,
         state: arguments.state.clone(),
@@ -81,6 +82,19 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
         log.flush();
         Ok(())
     })
+}
+
+/// As many descriptors as the system gives us: a call is one, and a shell's usual 1024 are fewer than `limits.calls`.
+fn take_descriptors() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(descriptors) => debug!(
+            descriptors,
+            "files and connections that may be open at once"
+        ),
+        Err(error) => {
+            warn!("as few descriptors as before: the limit could not be raised ({error})")
+        }
+    }
 }
 
 /// SIGHUP also means that the log file was rotated; the daemon reads its configuration again for itself.
