@@ -228,7 +228,7 @@ fn table(reader: &Reader, signed_in: &SignedIn, calls: &[CallRecord]) -> Markup 
 fn facts(reader: &Reader, call: &CallRecord) -> Markup {
     let words = &reader.words().admin;
     html! {
-        dl.facts {
+        dl.about {
             dt { (words.from) } dd.code { (call.from_number) }
             dt { (words.to) } dd.code { (call.to_number) }
             dt { (words.status) } dd { (status(&call.status)) }

@@ -201,7 +201,7 @@ fn page(reader: &Reader, signed_in: &SignedIn, place: Place, title: &str, body: 
         html! { a href=(href) aria-current=[(at == place).then_some("page")] { (name) } }
     };
     let body = html! {
-        div.desk {
+        div.rooms {
             nav.places aria-label=(words.pages) {
                 (tab(Place::Calls, "/admin/calls/", words.calls))
                 (tab(Place::Voices, "/admin/voices/", words.voices))

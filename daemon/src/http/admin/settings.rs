@@ -89,7 +89,7 @@ fn last(reader: &Reader, standing: &Standing) -> Markup {
         }
         section.card {
             h2 { (words.last_reload) }
-            dl.facts {
+            dl.about {
                 dt { (words.outcome) } dd { (outcome) }
                 dt { (words.when) } dd { (time(last.at_ms)) " UTC" }
                 dt { (words.cause) } dd { (cause) }
