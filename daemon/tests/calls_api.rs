@@ -4,6 +4,7 @@
 
 mod support;
 
+use fakes::twilio::{ACCOUNT, Fault, TOKEN, Twilio};
 use serde_json::{Value, json};
 use support::{Daemon, Raw, Reply, frame_payload, until};
 
@@ -43,6 +44,40 @@ fn an_operator_ends_a_running_call() {
     });
     let again = put(&daemon, &sid(1), &json!({"status": "completed"}));
     assert_eq!(again.status, 200, "it is so already: {again:?}");
+    daemon.is_whole();
+}
+
+#[test]
+fn a_call_that_is_ended_here_is_ended_at_the_carrier() {
+    let twilio = Twilio::start(0).unwrap();
+    let daemon = Daemon::start(&format!(
+        "[twilio]\naccount_sid = \"{ACCOUNT}\"\nauth_token = \"{TOKEN}\"\nvalidate_signature = false\napi_url = \"{}\"\n",
+        twilio.base()
+    ));
+    for (over, fault) in [
+        (false, None),
+        (true, None),
+        (false, Some(Fault::AnswerAfter(500))),
+    ] {
+        let sid = twilio.add_call("in-progress");
+        let mut raw = Raw::call(&daemon, &sid);
+        raw.echoes(1, &frame_payload(1));
+        if over {
+            twilio.end_call(&sid);
+        }
+        if let Some(fault) = fault {
+            twilio.fault(1, fault);
+        }
+        let reply = put(&daemon, &sid, &json!({"status": "completed"}));
+        assert_eq!(reply.json()["ended_reason"], "operator", "{reply:?}");
+        let row = until("the carrier has been told", || {
+            let path = format!("/audio/api/logs/?call={sid}&event=ended_at_carrier");
+            daemon.json(&path)["logs"].get(0).cloned()
+        });
+        assert_eq!(row["detail"], json!({"already_over": over}));
+        assert_eq!(twilio.call(&sid)["status"], "completed");
+    }
+    assert_eq!(twilio.violations(), Vec::<String>::new());
     daemon.is_whole();
 }
 

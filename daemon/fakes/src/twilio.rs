@@ -156,6 +156,13 @@ impl Twilio {
         self.desk().add_call(status)
     }
 
+    /// The caller hangs up.
+    pub fn end_call(&self, sid: &str) {
+        if let Some(call) = self.desk().calls.get_mut(sid) {
+            call["status"] = "completed".into();
+        }
+    }
+
     /// A call as the API would show it; null if there is none.
     pub fn call(&self, sid: &str) -> Value {
         self.desk().calls.get(sid).cloned().unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use crate::call;
 use crate::config::{self, Config};
-use crate::http::DeskKeys;
+use crate::http::{self, DeskKeys};
 use crate::leg::{Agent, Bounds, Patience, Roster, Voice};
 use crate::media::detect::Kind;
 use crate::plugin::Generation;
@@ -37,6 +37,10 @@ pub(super) fn desk_keys(config: &Config) -> DeskKeys {
         .auth_token
         .as_ref()
         .filter(|_| config.twilio.validate_signature);
+    let account = config.twilio.account_sid.as_deref();
+    let rest = account
+        .zip(config.twilio.auth_token.as_ref())
+        .and_then(|(sid, token)| http::rest_of(&config.twilio.api_url, sid, token.expose()));
     DeskKeys {
         public_url: config.http.public_url.clone(),
         auth_token: token.map(|token| token.expose().to_owned()),
@@ -45,6 +49,7 @@ pub(super) fn desk_keys(config: &Config) -> DeskKeys {
         busy_text: config.twilio.busy_text.clone(),
         fallback_language: config.twilio.fallback_language.clone(),
         streams: config.limits.calls * LINES_PER_CALL,
+        rest,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::configuration::Configuration;
 use crate::accounts::Accounts;
+use crate::carrier::twilio::rest::Rest;
 use crate::config::Network;
 use crate::leg::{House, MediaThreads};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -10,6 +11,7 @@ use hyper::header::HOST;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tracing::warn;
 
 /// Keys of the configuration that the routes need.
 #[derive(Clone, Debug)]
@@ -28,6 +30,19 @@ pub struct DeskKeys {
     pub fallback_language: String,
     /// Media streams open at once, those not yet started included.
     pub streams: usize,
+    /// The carrier's REST API, when the account is configured: a call is ended there too.
+    pub rest: Option<Arc<Rest>>,
+}
+
+/// The REST API of this account. Without root certificates there is none, which is said here once and costs only that.
+pub fn rest_of(api_url: &str, account_sid: &str, auth_token: &str) -> Option<Arc<Rest>> {
+    match Rest::new(api_url, account_sid, auth_token) {
+        Ok(rest) => Some(Arc::new(rest)),
+        Err(error) => {
+            warn!("calls are ended by closing their stream only, not at the carrier: {error}");
+            None
+        }
+    }
 }
 
 /// Everything a route may touch.

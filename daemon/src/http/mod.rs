@@ -32,7 +32,7 @@ mod webhook;
 pub use configuration::{
     Asking, Cause, Configuration, LastReload, Outcome, PluginInForce, Standing,
 };
-pub use desk::{Desk, DeskKeys};
+pub use desk::{Desk, DeskKeys, rest_of};
 
 use answer::{Answer, problem};
 use bytes::Bytes;

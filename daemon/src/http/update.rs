@@ -10,6 +10,7 @@ use super::api::{call_json, read};
 use super::body;
 use super::desk::Desk;
 use crate::call::Why;
+use crate::carrier::twilio::rest::Ended;
 use crate::leg::unix_ms;
 use crate::store::{CallChange, CallRecord, MAX_NAME_BYTES, NewEvent, is_final};
 use hyper::body::Incoming;
@@ -19,9 +20,13 @@ use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// The longest call there can be: 24 hours is the carrier's own limit.
 const LONGEST_SECS: f64 = 86_400.0;
+
+/// How the carrier's names of calls begin; those of a browser's begin otherwise.
+const CARRIER_SID: &str = "CA";
 
 /// How long a hang-up is waited for. It takes a few milliseconds; only a disk that is away takes longer.
 const HANG_UP_MS: u64 = 2000;
@@ -134,6 +139,7 @@ pub(super) async fn hang_up(
     if !invited {
         desk.media.end(Some(sid), Why::Operator).await;
     }
+    end_at_carrier(desk, sid);
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(HANG_UP_MS) {
         // A call that has no stream, or has lost it, has nobody else to close its record.
@@ -155,6 +161,36 @@ pub(super) async fn hang_up(
         tokio::time::sleep(Duration::from_millis(HANG_UP_LOOK_MS)).await;
     }
     find(desk, sid).await
+}
+
+/// Ends a carrier's call at the carrier too, in the background: with its stream closed, or never opened, it would go on
+/// there with whatever the document says next. How that went is in the event log.
+fn end_at_carrier(desk: &Arc<Desk>, sid: &str) {
+    let Some(rest) = desk
+        .keys()
+        .rest
+        .clone()
+        .filter(|_| sid.starts_with(CARRIER_SID))
+    else {
+        return;
+    };
+    let (desk, sid) = (Arc::clone(desk), sid.to_owned());
+    tokio::spawn(async move {
+        let detail = match rest.end_call(&sid).await {
+            Ok(ended) => json!({"already_over": ended == Ended::Already}),
+            Err(error) => {
+                warn!(call = %sid, "its stream is closed, but the carrier did not end the call: {error}");
+                json!({"error": error.to_string()})
+            }
+        };
+        desk.house.store.note(NewEvent {
+            at_ms: unix_ms(),
+            call_sid: sid,
+            event: "ended_at_carrier".into(),
+            detail,
+            ..NewEvent::default()
+        });
+    });
 }
 
 async fn correct(
