@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(30);
 /// Voices that failed and are remembered; the one whose failure is longest ago is forgotten first.
 const REMEMBERED: usize = 256;
 
-/// Voices that failed lately. See the [module](self).
+/// Voices that failed lately. The head of this file says how.
 #[derive(Debug, Default)]
 pub struct Rests {
     failed: Mutex<BTreeMap<String, Failed>>,

@@ -39,7 +39,7 @@ pub(super) struct StartArguments {
     #[arg(short, long = "duration", value_name = "TIME", default_value = "24h", value_parser = length)]
     duration: Duration,
 
-    /// Which of the account's numbers; without it the only one, or the one under [numbers]
+    /// Which of the account's numbers; without it the only one, or the one that `numbers` names
     #[arg(long, value_name = "NUMBER")]
     number: Option<String>,
 
