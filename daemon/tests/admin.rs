@@ -6,122 +6,11 @@
 mod support;
 
 use serde_json::json;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::{Daemon, Raw, Reply, binary, frame_payload, until};
+use support::operator::{Browser, FORM, PASSWORD, admin, admin_in, field};
+use support::{Daemon, Raw, binary, frame_payload, until};
 use voice_streamer::accounts::{ABSOLUTE_MS, Clock, IDLE_MS};
-
-const PASSWORD: &str = "correct horse";
-const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
-
-/// Somebody at a browser: keeps one cookie and sends forms.
-struct Browser<'d> {
-    daemon: &'d Daemon,
-    cookie: String,
-}
-
-impl Browser<'_> {
-    fn at(daemon: &Daemon) -> Browser<'_> {
-        Browser {
-            daemon,
-            cookie: String::new(),
-        }
-    }
-
-    /// With the account `ana`, made on the command line.
-    fn signed_in(daemon: &Daemon) -> Browser<'_> {
-        let made = admin(daemon, &["add", "ana"], PASSWORD);
-        assert!(made.0, "{made:?}");
-        let mut browser = Browser::at(daemon);
-        let reply = browser.sign_in("ana", PASSWORD);
-        assert_eq!(reply.status, 303, "{reply:?}");
-        browser
-    }
-
-    fn send(&mut self, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Reply {
-        let mut headers = vec![("Cookie", self.cookie.as_str())];
-        headers.extend(more);
-        let reply = self.daemon.send(method, path, &headers, body);
-        let given = reply.header("set-cookie");
-        if let Some(cookie) = given.filter(|cookie| cookie.contains("voice_session=")) {
-            self.cookie = cookie.split(';').next().unwrap().to_owned();
-        }
-        reply
-    }
-
-    fn get(&mut self, path: &str) -> Reply {
-        self.send("GET", path, &[], "")
-    }
-
-    #[track_caller]
-    fn page(&mut self, path: &str) -> String {
-        let reply = self.get(path);
-        assert_eq!(reply.status, 200, "{path}: {reply:?}");
-        let policy = reply.header("content-security-policy").unwrap();
-        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
-        reply.body
-    }
-
-    fn post(&mut self, path: &str, body: &str) -> Reply {
-        self.send("POST", path, &[FORM], body)
-    }
-
-    fn sign_in(&mut self, name: &str, password: &str) -> Reply {
-        let body = format!("name={name}&password={}", password.replace(' ', "+"));
-        self.post("/admin/sign-in/", &body)
-    }
-
-    /// The token in the forms of a page.
-    #[track_caller]
-    fn form_token(&mut self) -> String {
-        let page = self.page("/admin/calls/");
-        field(&page, "form_token")
-    }
-
-    fn is_in(&mut self) -> bool {
-        let reply = self.get("/admin/calls/");
-        let door = reply.header("location").unwrap_or("").to_owned();
-        assert!(
-            reply.status == 200 || door.starts_with("/admin/sign-in/"),
-            "{reply:?}"
-        );
-        reply.status == 200
-    }
-}
-
-#[track_caller]
-fn field(page: &str, name: &str) -> String {
-    let (_, rest) = page
-        .split_once(&format!("name=\"{name}\" value=\""))
-        .expect(page);
-    rest.split('"').next().unwrap().to_owned()
-}
-
-/// The command line beside this daemon: whether it succeeded, and what it printed.
-fn admin(daemon: &Daemon, arguments: &[&str], stdin: &str) -> (bool, String) {
-    admin_in(daemon.folder().path(), arguments, stdin)
-}
-
-fn admin_in(folder: &Path, arguments: &[&str], stdin: &str) -> (bool, String) {
-    let mut child = Command::new(binary())
-        .arg("--config")
-        .arg(folder.join("config.toml"))
-        .arg("admin")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads no password may be gone already.
-    child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
-    let done = child.wait_with_output().unwrap();
-    let said = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
-    (done.status.success(), said.concat())
-}
 
 #[test]
 fn the_first_account_is_made_by_a_link_that_works_once() {
@@ -170,7 +59,7 @@ fn the_first_account_is_made_by_a_link_that_works_once() {
 #[test]
 fn every_sign_in_is_a_new_session_and_signing_out_ends_it() {
     let daemon = Daemon::start("");
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     let first = browser.cookie.clone();
     assert!(first.starts_with("voice_session="), "{first}");
     assert!(browser.is_in());
@@ -211,7 +100,7 @@ fn every_sign_in_is_a_new_session_and_signing_out_ends_it() {
 #[test]
 fn a_form_without_its_token_or_from_elsewhere_changes_nothing() {
     let daemon = Daemon::start("");
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     let token = browser.form_token();
     let mut other = Browser::at(&daemon);
     other.sign_in("ana", PASSWORD);
@@ -273,7 +162,7 @@ fn a_form_without_its_token_or_from_elsewhere_changes_nothing() {
 #[test]
 fn the_hang_up_button_ends_the_call_and_the_log_says_who_pressed_it() {
     let daemon = Daemon::start("");
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     let sid = "CA00000000000000000000000000000002";
     let mut raw = Raw::call(&daemon, sid);
     raw.echoes(1, &frame_payload(1));
@@ -305,7 +194,7 @@ fn the_hang_up_button_ends_the_call_and_the_log_says_who_pressed_it() {
 #[test]
 fn a_new_password_ends_every_session() {
     let daemon = Daemon::start("");
-    let mut one = Browser::signed_in(&daemon);
+    let mut one = Browser::signed_in(&daemon, &[]);
     let mut other = Browser::at(&daemon);
     other.sign_in("ana", PASSWORD);
     let token = one.form_token();
@@ -398,7 +287,7 @@ fn passwords_do_not_cross_a_network_in_clear() {
     let daemon = Daemon::start(
         "[twilio]\nauth_token = \"0123456789abcdef0123456789abcdef\"\nvalidate_signature = false\n",
     );
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     assert!(browser.is_in());
     let form = "name=ana&password=correct+horse";
     for host in ["192.0.2.1:8080", "voice.example.com"] {
@@ -486,7 +375,7 @@ fn secrets_are_on_no_page_and_text_is_never_markup() {
     )
     .unwrap();
     let daemon = Daemon::again(&folder);
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     let payloads = [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
@@ -562,7 +451,7 @@ fn secrets_are_on_no_page_and_text_is_never_markup() {
 #[test]
 fn the_reload_button_reloads_and_a_broken_file_is_drawn_on_the_page() {
     let daemon = Daemon::start("");
-    let mut browser = Browser::signed_in(&daemon);
+    let mut browser = Browser::signed_in(&daemon, &[]);
     let token = browser.form_token();
     let file = daemon.folder().path().join("config.toml");
     let good = std::fs::read_to_string(&file).unwrap();
@@ -612,7 +501,7 @@ fn the_reload_button_reloads_and_a_broken_file_is_drawn_on_the_page() {
 fn the_command_line_works_beside_a_daemon_and_without_one() {
     let daemon = Daemon::start("");
     let folder = Arc::clone(daemon.folder());
-    let run = |arguments: &[&str], stdin: &str| admin_in(folder.path(), arguments, stdin);
+    let run = |arguments: &[&str], stdin: &str| admin_in(folder.path(), &[], arguments, stdin);
     assert!(run(&["add", "ana"], PASSWORD).0);
     let (again, why) = run(&["add", "ana"], PASSWORD);
     assert!(!again && why.contains("exists already"), "{why}");

@@ -6,11 +6,8 @@
 mod support;
 
 use serde_json::Value;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
-use support::{CONFIG, Daemon, phone, speech, spoken, until};
+use support::{CONFIG, Daemon, compile_plugin, phone, speech, spoken, until};
 use tempfile::TempDir;
 use voice_streamer::media::{correlate, mulaw};
 use voice_streamer::phone::{Report, Script, Step};
@@ -20,30 +17,6 @@ const SAMPLES_PER_MS: usize = 8;
 
 /// What the caller is greeted with, if at all.
 const GREETING: &str = "Hello, this is the echo.";
-
-/// The moods of `tests/plugins/moody.c`, compiled as a stranger would.
-fn moody(folder: &Path) {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let library = folder.join("libmoody.so");
-    let compiled = Command::new("cc")
-        .args([
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-std=gnu99",
-            "-shared",
-            "-fPIC",
-            "-I",
-        ])
-        .arg(package.join("../plugin-api/include"))
-        .arg("-o")
-        .arg(&library)
-        .arg(package.join("tests/plugins/moody.c"))
-        .status()
-        .unwrap();
-    assert!(compiled.success());
-    std::fs::set_permissions(&library, PermissionsExt::from_mode(0o755)).unwrap();
-}
 
 /// A daemon whose agent speaks with a moody voice that has these keys, and greets.
 fn daemon(keys: &str) -> Daemon {
@@ -60,7 +33,7 @@ fn talking(keys: &str) -> Daemon {
 
 fn start(keys: &str, config: &str) -> Daemon {
     let folder = Arc::new(TempDir::new().unwrap());
-    moody(folder.path());
+    compile_plugin("moody", folder.path());
     std::fs::write(folder.path().join("config.toml"), configured(keys, config)).unwrap();
     Daemon::again(&folder)
 }

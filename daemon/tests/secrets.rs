@@ -8,11 +8,11 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use support::{CONFIG, DEADLINE, Daemon, Raw, binary, phone, speech, until};
+use support::operator::Browser;
+use support::{CONFIG, DEADLINE, Daemon, Raw, binary, compile_plugin, phone, speech, until};
 use tempfile::TempDir;
 use voice_streamer::phone::{Line, Script, Step};
 
@@ -113,30 +113,6 @@ impl Seen {
     }
 }
 
-fn compiled(folder: &Path) -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let library = folder.join("libgossip.so");
-    let done = Command::new("cc")
-        .args([
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-std=gnu99",
-            "-shared",
-            "-fPIC",
-            "-I",
-        ])
-        .arg(tests.join("../plugin-api/include"))
-        .arg("-o")
-        .arg(&library)
-        .arg(tests.join("tests/plugins/gossip.c"))
-        .status()
-        .unwrap();
-    assert!(done.success());
-    fs::set_permissions(&library, PermissionsExt::from_mode(0o755)).unwrap();
-    library
-}
-
 fn config() -> String {
     // Nobody listens at the discard port: requests with the key in them fail, and are told of.
     CONFIG
@@ -196,7 +172,7 @@ fn folder() -> Arc<TempDir> {
     fs::write(at("secrets/key"), canary(2)).unwrap();
     fs::write(at(".env"), DOTENV).unwrap();
     fs::write(at("config.toml"), config()).unwrap();
-    compiled(folder.path());
+    compile_plugin("gossip", folder.path());
     folder
 }
 
@@ -303,7 +279,7 @@ fn everyday(daemon: &Daemon, seen: &mut Seen) -> Vec<(String, String)> {
 }
 
 /// Where somebody might look.
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 23] = [
     "/",
     "/audio/logs/",
     "/audio/logs/stream/",
@@ -311,16 +287,15 @@ const PATHS: [&str; 24] = [
     "/api/calls/?limit=1000",
     "/api/calls/CA1/",
     "/admin/",
-    "/admin/login/",
     "/admin/sign-in/",
+    "/admin/setup/?once=1",
     "/admin/calls/",
-    "/admin/logs/",
-    "/admin/plugins/",
-    "/admin/config/",
-    "/admin/configuration/",
+    "/admin/voices/",
+    "/admin/settings/",
+    "/admin/password/",
+    "/admin/reload/",
     "/api/configuration/",
-    "/api/reload/",
-    "/api/voices/",
+    "/api/configuration/reload/",
     "/healthz",
     "/readyz",
     "/readyz?verbose",
@@ -330,8 +305,11 @@ const PATHS: [&str; 24] = [
     "/twilio/status/",
 ];
 
-/// As this machine sees them, nothing refused.
-fn look_around(daemon: &Daemon, seen: &mut Seen) {
+/// As this machine sees them, nothing refused, and as the operator does who has signed in.
+fn look_around(daemon: &Daemon, operator: &mut Browser<'_>, seen: &mut Seen) {
+    for path in ["/admin/calls/", "/admin/voices/", "/admin/settings/"] {
+        seen.add(&format!("{path}, signed in"), operator.page(path));
+    }
     for path in PATHS {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -366,17 +344,18 @@ fn no_secret_that_goes_in_comes_out_again() {
         .map(|(what, secret)| ((*what).to_owned(), (*secret).to_owned()))
         .collect();
     secrets.extend(everyday(&daemon, &mut seen));
-    look_around(&daemon, &mut seen);
+    let mut operator = Browser::signed_in(&daemon, &[("PROCESS_KEY", &canary(1))]);
+    look_around(&daemon, &mut operator, &mut seen);
     check(folder.path(), &mut seen, "as it is");
 
     let refused = || daemon.log().matches("was not taken over").count();
-    let broken = |what: &str, seen: &mut Seen| {
+    let mut broken = |what: &str, seen: &mut Seen| {
         let before = refused();
         daemon.signal("HUP");
         until(&format!("the edit is refused: {what}"), || {
             (refused() > before).then_some(())
         });
-        look_around(&daemon, seen);
+        look_around(&daemon, &mut operator, seen);
         check(folder.path(), seen, what);
     };
     for (number, (right, wrong)) in bad_edits().iter().enumerate() {

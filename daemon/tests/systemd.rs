@@ -4,13 +4,10 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use support::{CONFIG, DEADLINE, Daemon, Raw, frame_payload, until};
+use support::{CONFIG, DEADLINE, Daemon, Raw, compile_plugin, frame_payload, until};
 use tempfile::TempDir;
 
 /// The manager's end of the notify socket. A thread reads it, as a manager would: a full socket blocks who writes.
@@ -60,30 +57,6 @@ fn folder(config: &str) -> Arc<TempDir> {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
     folder
-}
-
-/// The responder that never comes back, as a library in this folder.
-fn stuck(folder: &Path) {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let library = folder.join("libstuck.so");
-    let compiled = Command::new("cc")
-        .args([
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-std=gnu99",
-            "-shared",
-            "-fPIC",
-            "-I",
-        ])
-        .arg(tests.join("../plugin-api/include"))
-        .arg("-o")
-        .arg(&library)
-        .arg(tests.join("tests/plugins/stuck.c"))
-        .status()
-        .unwrap();
-    assert!(compiled.success());
-    std::fs::set_permissions(&library, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 #[test]
@@ -147,7 +120,8 @@ fn a_media_thread_that_does_not_come_back_is_not_covered_up() {
         "library = \"./libstuck.so\"",
     );
     let folder = folder(&format!("{config}\n[media]\nthreads = 2\n"));
-    stuck(folder.path());
+    // A responder that never comes back.
+    compile_plugin("stuck", folder.path());
     let (manager, daemon) = Manager::start(&folder, Some(300_000));
     manager.hears("WATCHDOG=1");
     let mut raw = Raw::call(&daemon, "CA00000000000000000000000000000001");

@@ -6,11 +6,13 @@
 #![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod edited;
+pub mod operator;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -707,6 +709,31 @@ pub fn phone<T>(call: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(call)
+}
+
+/// Compiles `tests/plugins/NAME.c` into this folder, as a stranger would compile his plugin; where the library is.
+pub fn compile_plugin(name: &str, folder: &Path) -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = folder.join(format!("lib{name}.so"));
+    let compiled = Command::new("cc")
+        .args([
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-std=gnu99",
+            "-shared",
+            "-fPIC",
+            "-I",
+        ])
+        .arg(here.join("../plugin-api/include"))
+        .arg("-o")
+        .arg(&library)
+        .arg(here.join(format!("tests/plugins/{name}.c")))
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    std::fs::set_permissions(&library, PermissionsExt::from_mode(0o755)).unwrap();
+    library
 }
 
 /// The configuration in the repository.
