@@ -6,7 +6,7 @@
 //!    └────── standing() ←── replaced by it after each attempt
 //! ```
 
-use super::access::{Wish, admit};
+use super::access::{Visitor, Wish, admit};
 use super::answer::{self, Answer};
 use super::desk::Desk;
 use super::update::Actor;
@@ -120,10 +120,16 @@ impl Standing {
     }
 }
 
-/// `GET /api/configuration/`
+/// `GET /api/configuration/`. The sheet, whose marks would let a weak secret be guessed at leisure, is for this machine
+/// only, where `check` compares it.
 pub(super) fn shown<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> Answer {
     match admit(desk, peer, request, Wish::Look) {
-        Ok(_) => answer::json(&*desk.configuration.standing()),
+        Ok(Visitor::ThisMachine | Visitor::CommandLine) => {
+            answer::json(&*desk.configuration.standing())
+        }
+        Ok(Visitor::SignedIn(_) | Visitor::Program(_)) => {
+            answer::json(&desk.configuration.standing().in_short())
+        }
         Err(answer) => *answer,
     }
 }
