@@ -344,7 +344,7 @@ fn no_secret_that_goes_in_comes_out_again() {
         .map(|(what, secret)| ((*what).to_owned(), (*secret).to_owned()))
         .collect();
     secrets.extend(everyday(&daemon, &mut seen));
-    let mut operator = Browser::signed_in(&daemon, &[("PROCESS_KEY", &canary(1))]);
+    let mut operator = Browser::signed_in(&daemon, &[("PROCESS_KEY", canary(1))]);
     look_around(&daemon, &mut operator, &mut seen);
     check(folder.path(), &mut seen, "as it is");
 

@@ -81,21 +81,26 @@ typedef struct vp_event {
  * Values of vp_event.kind. "to" and "from" are seen from the plugin.
  *
  *   voice         to: SPEAK CANCEL WRITABLE                  from: AUDIO* (DONE | FAILED), once per SPEAK
- *   transcriber   to: AUDIO SPEECH_START SPEECH_END          from: PARTIAL* TEXT, once per turn; FAILED
- *                     CANCEL WRITABLE
- *   responder     to: SPEECH_START SPEECH_END TEXT PARTIAL   from: (TEXT | AUDIO)* (DONE | FAILED), once per turn;
- *                     DTMF MARK CANCEL WRITABLE, and AUDIO         ACTION at any time
- *                     if it hears audio
+ *   transcriber   to: AUDIO SPEECH_START SPEECH_END          from: PARTIAL* (TEXT | FAILED), once per stretch of the
+ *                     CANCEL WRITABLE                              caller's speech; FINISHED at a pause
+ *   responder     to: SPEECH_START SPEECH_END TEXT PARTIAL   from: (TEXT | PARTIAL | AUDIO)* (DONE | FAILED), once per
+ *                     DTMF SILENCE RETURNED MARK CANCEL            turn; ACTION at any time
+ *                     WRITABLE, and AUDIO if it hears audio
+ *
+ * The `turn` of a transcriber counts stretches of the caller's speech: a cough while the agent talks is one too. The
+ * `turn` of a responder counts what it has to answer.
  */
 enum {
   VP_AUDIO = 1,        /* both: sound in the agreed format, whole samples only */
   VP_TEXT = 2,         /* to responder: what the caller said, final. from responder: one utterance for the voice. from
                           transcriber: the final words of the turn */
-  VP_PARTIAL = 3,      /* to responder, from transcriber: words so far, replaced by what follows */
+  VP_PARTIAL = 3,      /* to responder, from transcriber: words so far, replaced by what follows. from responder: a piece
+                          of its words; the host joins them and cuts utterances at the ends of sentences */
   VP_SPEAK = 4,        /* to voice: say `data` as utterance `turn`. In order: the next may come before the last is done */
-  VP_CANCEL = 5,       /* to all: `turn` and everything before it is no longer wanted; answer nothing for it */
+  VP_CANCEL = 5,       /* to all: `turn` and everything before it is no longer wanted; answer nothing for it. to
+                          responder: `data` is what the caller heard of its answer to `turn` */
   VP_MARK = 6,         /* to responder: the caller has heard utterance `turn` to its end */
-  VP_DTMF = 7,         /* to responder: the caller pressed `data`, one of 0-9 * # A-D */
+  VP_DTMF = 7,         /* to responder: the caller pressed `data`, one of 0-9 * # A-D; a turn if it takes digits */
   VP_SPEECH_START = 8, /* to responder, transcriber: the caller began to speak, some 100 ms ago */
   VP_SPEECH_END = 9,   /* to responder, transcriber: he paused; with VP_LAST his turn `turn` is over: answer it */
   VP_WRITABLE = 10,    /* to all: the ring that said VP_AGAIN is half empty again */
@@ -103,12 +108,16 @@ enum {
   VP_DONE = 12,        /* from all: `turn` is complete. A voice that says so without any AUDIO has failed */
   VP_FAILED = 13,      /* from all: `turn` failed; `data` is a sentence for the log, at most 400 bytes; see NAMES OF
                           FAILURES */
+  VP_SILENCE = 14,     /* to responder that takes silence: nobody speaks, `data` times in a row (decimal); a turn */
+  VP_FINISHED = 15,    /* from transcriber, at a pause: `data` is how likely the caller has finished, 0 to 1, decimal */
+  VP_RETURNED = 16,    /* to responder: the call was elsewhere and is back; `data` is JSON, see below */
   VP_PRIVATE = 0x8000  /* first of the kinds that one host and one plugin may agree on between themselves */
 };
 
 /* Bits of vp_event.flags. */
 enum {
-  VP_LAST = 1 /* closes a turn: nothing more of this kind follows in it */
+  VP_LAST = 1, /* closes a turn: nothing more of this kind follows in it */
+  VP_FIRM = 2  /* on TEXT from a responder: the caller cannot interrupt it */
 };
 
 /* What functions answer. */
@@ -252,7 +261,8 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *                    "schema":   { JSON Schema of the keys of [voices.NAME] } },
  *     "stt":       { "accepts":  [ {"encoding": "s16le", "rate": 16000} ],
  *                    "schema":   { JSON Schema of the keys of [transcribers.NAME] } },
- *     "responder": { "hears_audio": true, "turns": "host" },
+ *     "responder": { "hears_audio": true, "turns": "host", "speaks_first": false, "takes_digits": false,
+ *                    "takes_silence": false },
  *     "schema":    { JSON Schema of the keys of [plugins.NAME] } }
  *
  *   encoding   "mulaw": G.711, one byte per sample, rate 8000 only. "s16le": signed 16 bits, little endian; rate 8000,
@@ -260,6 +270,10 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *              is what the phone has.
  *   turns      "host": the host listens for pauses and says when a turn is over. "own": the responder listens to the
  *              audio itself and speaks when it likes. What depends on configuration is said by ACTION during start.
+ *   speaks_first   turn 1 is over as soon as the call has begun, before the caller said a word.
+ *   takes_digits   each key the caller presses is a turn of its own: DTMF, then SPEECH_END with VP_LAST.
+ *   takes_silence  when nobody speaks the responder is asked (SILENCE, then SPEECH_END with VP_LAST), and the host says
+ *              nothing of its own.
  *   schema     the host checks the configuration against it before open. "writeOnly": true marks a secret.
  *
  * The info_json of start:
@@ -275,6 +289,17 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *
  *   {"do": "hang_up"}     end the call once what was said has been heard
  *   {"do": "own_turns"}   during start: "turns" is "own" for this call
+ *   {"do": "transfer", "to": "+15550100"}       connect the caller to that number once what was said has been heard;
+ *                                               RETURNED tells how it went if he is still there afterwards
+ *   {"do": "send_digits", "digits": "1w23#"}    press keys on his line, w is half a second; RETURNED follows
+ *   {"do": "voice", "voice": "spanish"}         what is said from now on is said by this one of [voices.NAME]
+ *   {"do": "language", "language": "es-ES"}     and in this language
+ *   {"do": "silence", "after_ms": 5000}         the next silence is told after so long; 0: the agent's own time again
+ *   {"do": "set", "name": "order", "value": "17"}   keep a variable with the call
+ *   {"do": "note", "text": "wants a callback"}      keep a note with the call
+ *
+ * The data of RETURNED: {"after": "transfer", "outcome": "completed"}; `after` is "transfer", "digits" or "stream" (it
+ * broke and the caller is connected again), `outcome` is the carrier's word for how the transfer went.
  *
  * What vp_catalog.list puts; `id` is what `[voices.NAME]` is given, every other member may be left out:
  *

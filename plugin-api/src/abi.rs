@@ -55,15 +55,19 @@ pub mod kind {
     pub const AUDIO: u16 = 1;
     /// To a responder: what the caller said, final. From a responder: words to say. From a transcriber: final text.
     pub const TEXT: u16 = 2;
-    /// To a responder, from a transcriber: words so far, to be replaced by what follows.
+    /// To a responder, from a transcriber: words so far, to be replaced by what follows. From a responder: a piece of
+    /// what it says; the host joins the pieces, cuts utterances at the ends of sentences, and says the rest with DONE
+    /// or before the next TEXT.
     pub const PARTIAL: u16 = 3;
     /// To a voice: say `data` (UTF-8) as utterance `turn`; answer with AUDIO records and one DONE or FAILED.
     pub const SPEAK: u16 = 4;
-    /// To a plugin: `turn` and everything before it is no longer wanted (barge-in).
+    /// To a plugin: `turn` and everything before it is no longer wanted (barge-in). To a responder `data` is what the
+    /// caller heard of the answer to `turn`, UTF-8; empty if he heard nothing of it.
     pub const CANCEL: u16 = 5;
     /// To a responder: utterance `turn` has been heard to its end by the caller.
     pub const MARK: u16 = 6;
-    /// To a responder: the caller pressed a key; `data` is one of `0-9 * # A-D`.
+    /// To a responder: the caller pressed a key; `data` is one of `0-9 * # A-D`. To one that takes digits each key is a
+    /// turn of its own: SPEECH_END with [`flag::LAST`](super::flag::LAST) follows.
     pub const DTMF: u16 = 7;
     /// To a responder or transcriber: the caller began to speak.
     pub const SPEECH_START: u16 = 8;
@@ -71,13 +75,22 @@ pub mod kind {
     pub const SPEECH_END: u16 = 9;
     /// To a plugin: the ring that said [`status::AGAIN`](super::status::AGAIN) is half empty again.
     pub const WRITABLE: u16 = 10;
-    /// From a responder: a JSON object that says what to do, `{"do":"hang_up"}` (after what was said was heard).
+    /// From a responder: a JSON object that says what to do, `{"do":"hang_up"}` (after what was said was heard). The
+    /// header has them all.
     pub const ACTION: u16 = 11;
     /// From a plugin: turn `turn` is complete. A voice that says DONE without any AUDIO has failed.
     pub const DONE: u16 = 12;
     /// From a plugin: turn `turn` failed; `data` is a sentence for the log, with a name of [`failure`](super::failure)
     /// before it where one fits.
     pub const FAILED: u16 = 13;
+    /// To a responder that takes silence: nobody has spoken for a while; `data` is how often in a row, in decimal. It is
+    /// a turn: SPEECH_END with [`flag::LAST`](super::flag::LAST) follows.
+    pub const SILENCE: u16 = 14;
+    /// From a transcriber, at a pause: how likely the caller has finished, `data` is a number from 0 to 1 in decimal.
+    pub const FINISHED: u16 = 15;
+    /// To a responder: the call was elsewhere and is back, `data` is a JSON object, `{"after":"transfer","outcome":"busy"}`.
+    /// It is a turn, as SILENCE is, unless the stream had only broken.
+    pub const RETURNED: u16 = 16;
     /// First of the kinds that a pair of host and plugin may agree on between themselves.
     pub const PRIVATE: u16 = 0x8000;
 }
@@ -86,6 +99,8 @@ pub mod kind {
 pub mod flag {
     /// Closes a turn: nothing more of this kind follows in it.
     pub const LAST: u16 = 1;
+    /// On TEXT from a responder: the caller cannot interrupt it.
+    pub const FIRM: u16 = 2;
 }
 
 /// What a function answers: values of the `i32` that most of the tables' functions return.

@@ -90,6 +90,8 @@ pub enum InlineEvent<'a> {
     Cancelled {
         /// The last unwanted turn.
         turn: u32,
+        /// What the caller heard of the answer to it.
+        heard: &'a str,
     },
     /// He heard this utterance to its end.
     Heard {
@@ -181,7 +183,10 @@ fn read<'a, I: Inline>(event: &VpEvent, data: &'a [u8]) -> Option<InlineEvent<'a
             turn,
             digit: char::from(*data.first()?),
         },
-        kind::CANCEL => InlineEvent::Cancelled { turn },
+        kind::CANCEL => InlineEvent::Cancelled {
+            turn,
+            heard: std::str::from_utf8(data).unwrap_or(""),
+        },
         kind::MARK => InlineEvent::Heard { utterance: turn },
         kind::WRITABLE => InlineEvent::Writable,
         _ => return None,

@@ -33,6 +33,14 @@ pub trait Responder: Send + Sync + Sized + 'static {
     type Config: DeserializeOwned + JsonSchema;
     /// Whether it wants the caller's sound as [`Event::Audio`]; else it gets along with turns and words.
     const HEARS_AUDIO: bool = false;
+    /// Whether it says the first words: turn 1 is over as soon as the call has begun (after the agent's greeting, if
+    /// there is one), before the caller has said anything.
+    const SPEAKS_FIRST: bool = false;
+    /// Whether each key is a turn of its own: [`Event::Digit`], then [`Event::TurnOver`].
+    const TAKES_DIGITS: bool = false;
+    /// Whether it is asked when nobody speaks: [`Event::Silence`], then [`Event::TurnOver`]. Else the host asks the
+    /// caller, as the agent's `no_input_text` says.
+    const TAKES_SILENCE: bool = false;
 
     /// Makes the instance; the host waits 10 seconds at most.
     fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>>;
@@ -71,10 +79,25 @@ pub enum Event {
     SpeechEnd,
     /// He pressed a key: one of `0-9 * # A-D`.
     Digit(char),
+    /// Nobody has spoken for a while; only with [`Responder::TAKES_SILENCE`].
+    Silence {
+        /// How often in a row.
+        count: u32,
+    },
+    /// The call was elsewhere (a transfer, digits that were sent) and is back, or its stream broke and it is connected
+    /// again. After a transfer or digits a [`TurnOver`](Event::TurnOver) follows.
+    Returned {
+        /// `transfer`, `digits` or `stream`.
+        after: String,
+        /// How a transfer went, in the carrier's word: `completed`, `busy`, `no-answer`, `failed`, `canceled`.
+        outcome: String,
+    },
     /// He interrupted: nothing more is wanted for this turn and those before it.
     Cancelled {
         /// The last unwanted turn.
         turn: u32,
+        /// What he heard of the answer to it.
+        heard: String,
     },
     /// He heard this utterance to its end.
     Heard {
@@ -115,7 +138,15 @@ impl Call {
                 kind::SPEECH_START => Event::SpeechStart,
                 kind::TEXT => Event::Text { turn, text },
                 kind::PARTIAL => Event::Partial { turn, text },
-                kind::CANCEL => Event::Cancelled { turn },
+                kind::CANCEL => Event::Cancelled { turn, heard: text },
+                kind::SILENCE => Event::Silence {
+                    count: text.parse().unwrap_or(1),
+                },
+                kind::RETURNED => {
+                    let Returned { after, outcome } =
+                        serde_json::from_str(&text).unwrap_or_default();
+                    Event::Returned { after, outcome }
+                }
                 kind::MARK => Event::Heard { utterance: turn },
                 kind::DTMF => match text.chars().next() {
                     Some(digit) => Event::Digit(digit),
@@ -134,6 +165,32 @@ impl Call {
         taken(
             self.inbox
                 .emit(kind::TEXT, self.turn(), 0, words.as_bytes())
+                .await,
+        )
+    }
+
+    /// As [`say`](Call::say), and the caller cannot interrupt it.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn say_firmly(&mut self, words: &str) -> Result<()> {
+        let words = words.as_bytes();
+        taken(
+            self.inbox
+                .emit(kind::TEXT, self.turn(), flag::FIRM, words)
+                .await,
+        )
+    }
+
+    /// A piece of an answer that is still being made, as a language model writes it: the host joins the pieces and
+    /// speaks each sentence as soon as it is whole, the rest with [`done`](Call::done).
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn say_piece(&mut self, piece: &str) -> Result<()> {
+        taken(
+            self.inbox
+                .emit(kind::PARTIAL, self.turn(), 0, piece.as_bytes())
                 .await,
         )
     }
@@ -167,6 +224,75 @@ impl Call {
         taken(self.inbox.emit(kind::ACTION, self.turn(), 0, HANG_UP).await)
     }
 
+    /// Connect the caller to this number once he has heard what was said so far. If he is still there afterwards,
+    /// [`Event::Returned`] comes.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say), and for a `to` that no record holds.
+    pub async fn transfer(&mut self, to: &str) -> Result<()> {
+        self.act(json!({"do": "transfer", "to": to})).await
+    }
+
+    /// Press these keys on the caller's line: `0-9 * # A-D`, `w` is half a second. [`Event::Returned`] comes after it.
+    ///
+    /// # Errors
+    /// As for [`transfer`](Call::transfer).
+    pub async fn send_digits(&mut self, digits: &str) -> Result<()> {
+        self.act(json!({"do": "send_digits", "digits": digits}))
+            .await
+    }
+
+    /// What is said from now on is said by this one of the configuration's `[voices.NAME]`.
+    ///
+    /// # Errors
+    /// As for [`transfer`](Call::transfer).
+    pub async fn use_voice(&mut self, name: &str) -> Result<()> {
+        self.act(json!({"do": "voice", "voice": name})).await
+    }
+
+    /// What is said from now on is in this language, as in `es` or `es-ES`, and so is what is expected to be heard.
+    ///
+    /// # Errors
+    /// As for [`transfer`](Call::transfer).
+    pub async fn use_language(&mut self, language: &str) -> Result<()> {
+        self.act(json!({"do": "language", "language": language}))
+            .await
+    }
+
+    /// The next [`Event::Silence`] comes when nobody has spoken for so long; 0: the agent's own `no_input_ms` again.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn silence_after(&mut self, ms: u64) -> Result<()> {
+        self.act(json!({"do": "silence", "after_ms": ms})).await
+    }
+
+    /// Keeps a variable with the call's record.
+    ///
+    /// # Errors
+    /// As for [`transfer`](Call::transfer).
+    pub async fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        self.act(json!({"do": "set", "name": name, "value": value}))
+            .await
+    }
+
+    /// Keeps a note with the call's record.
+    ///
+    /// # Errors
+    /// As for [`transfer`](Call::transfer).
+    pub async fn note(&mut self, text: &str) -> Result<()> {
+        self.act(json!({"do": "note", "text": text})).await
+    }
+
+    async fn act(&mut self, action: Value) -> Result<()> {
+        let json = action.to_string();
+        taken(
+            self.inbox
+                .emit(kind::ACTION, self.turn(), 0, json.as_bytes())
+                .await,
+        )
+    }
+
     /// Whether the caller has interrupted the turn that is being answered: time to stop a long answer.
     pub fn interrupted(&self) -> bool {
         self.inbox.unwanted(self.turn())
@@ -186,6 +312,14 @@ impl Call {
     pub fn language(&self) -> &str {
         &self.info.language
     }
+}
+
+/// The data of RETURNED.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Returned {
+    after: String,
+    outcome: String,
 }
 
 /// The host's answer to a record, for the author: an unwanted turn is no error.
@@ -283,7 +417,13 @@ impl<R: Responder> Role for ResponderRole<R> {
 
     fn describe() -> Value {
         json!({
-            "responder": { "hears_audio": R::HEARS_AUDIO, "turns": "host" },
+            "responder": {
+                "hears_audio": R::HEARS_AUDIO,
+                "turns": "host",
+                "speaks_first": R::SPEAKS_FIRST,
+                "takes_digits": R::TAKES_DIGITS,
+                "takes_silence": R::TAKES_SILENCE,
+            },
             "schema": schema::<R::Config>(),
         })
     }
@@ -314,6 +454,8 @@ impl<R: Responder> Role for ResponderRole<R> {
             kind::TEXT,
             kind::PARTIAL,
             kind::DTMF,
+            kind::SILENCE,
+            kind::RETURNED,
             kind::CANCEL,
             kind::MARK,
         ];
@@ -323,6 +465,8 @@ impl<R: Responder> Role for ResponderRole<R> {
             kind::TEXT,
             kind::PARTIAL,
             kind::DTMF,
+            kind::SILENCE,
+            kind::RETURNED,
             kind::CANCEL,
             kind::MARK,
             kind::AUDIO,

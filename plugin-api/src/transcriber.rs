@@ -1,4 +1,7 @@
 //! Transcribers: sound in, words out. Turn-taking is the host's; a transcriber only says what it heard in which turn.
+//!
+//! Its turns are the stretches of the caller's speech, numbered from 1: what he says while the agent speaks is one too,
+//! and so is a cough. Each wants one final text, and an empty one says that there were no words.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,7 +18,7 @@ use crate::format::Format;
 use crate::host::Host;
 use crate::inbox::{Inbox, Taken};
 use crate::info::{config, settings, CallInfo, StartInfo};
-use crate::out::OutHandle;
+use crate::out::{failed_text, OutHandle};
 use crate::responder::{attend, taken};
 use crate::secret::Wiped;
 use crate::worker::Worker;
@@ -99,7 +102,33 @@ impl<S> Listening<S> {
         )
     }
 
-    /// The final words of a turn.
+    /// At a pause: how likely it is that the caller has finished, from 0 to 1.
+    ///
+    /// # Errors
+    /// As for [`partial`](Listening::partial).
+    pub async fn finished(&mut self, turn: u32, likely: f32) -> Result<()> {
+        let likely = format!("{:.3}", likely.clamp(0.0, 1.0));
+        taken(
+            self.inbox
+                .emit(kind::FINISHED, turn, 0, likely.as_bytes())
+                .await,
+        )
+    }
+
+    /// There are no words for this turn, and why: a sentence for the log, cut at 400 bytes.
+    ///
+    /// # Errors
+    /// As for [`partial`](Listening::partial).
+    pub async fn failed(&mut self, turn: u32, why: &str) -> Result<()> {
+        self.inbox.answered();
+        taken(
+            self.inbox
+                .emit(kind::FAILED, turn, flag::LAST, failed_text(why))
+                .await,
+        )
+    }
+
+    /// The final words of a turn; an empty text if there were none.
     ///
     /// # Errors
     /// As for [`partial`](Listening::partial).

@@ -276,7 +276,8 @@ fn description_says_that_it_hears() {
     let json: serde_json::Value = serde_json::from_str(&describe(plugin_table())).unwrap();
     assert_eq!(
         json["responder"],
-        serde_json::json!({"hears_audio": true, "turns": "host"})
+        serde_json::json!({"hears_audio": true, "turns": "host", "speaks_first": false, "takes_digits": false,
+            "takes_silence": false})
     );
     assert_eq!(json["schema"]["additionalProperties"], false);
 }

@@ -194,6 +194,10 @@ impl Call {
             Input::Reply { turn, reply } => self.replied(now, turn, reply),
             Input::Speech { utterance, speech } => self.spoken(now, utterance, speech),
             Input::Marked(mark) => self.marked(now, mark),
+            Input::Transcript { .. }
+            | Input::Finished { .. }
+            | Input::TakenBack { .. }
+            | Input::Returned(_) => {}
             Input::Stop(why) => return self.end(now, why),
         }
         self.settle(now);

@@ -45,9 +45,11 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
-pub use input::{Input, Mark, Reply, Speech, Turn, Utterance, Why};
+pub use input::{
+    Departure, Input, Mark, Reply, Return, Speech, Stretch, Turn, Utterance, Why, Words,
+};
 pub use machine::{Call, Floor};
-pub use output::{Note, Output, Timer};
+pub use output::{Note, Output, Prompt, Sounded, Timer};
 pub use saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES};
 pub use settings::Settings;
 pub use time::{CallTime, SAMPLES_PER_SEC};

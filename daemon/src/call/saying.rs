@@ -146,6 +146,7 @@ impl Saying {
         Note::Heard {
             utterance: self.utterance,
             text: self.text.clone(),
+            heard_bytes: self.text.len(),
             heard_ms: ms(self.heard(head)),
             sent_ms: ms(self.sent),
             whole: self.is_whole(head),

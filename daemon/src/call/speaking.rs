@@ -70,6 +70,7 @@ impl Call {
             text,
             fixed,
             voice: self.voice,
+            speaker: 0,
         });
     }
 

@@ -4,7 +4,7 @@
 use super::ear::Noticed;
 use super::input::{Reply, Turn, Why};
 use super::machine::{Call, Floor};
-use super::output::{Note, Output};
+use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
 use super::time::CallTime;
 use std::borrow::Cow;
@@ -120,7 +120,11 @@ impl Call {
             waited_ms,
             reason: "silence",
         });
-        self.put(Output::Respond { turn });
+        self.put(Output::Respond {
+            turn,
+            prompt: Prompt::Speech { text: None },
+            responder: 0,
+        });
     }
 
     /// For good, today. To make it reversible, keep what `silence_agent` gives up: it is given up nowhere else.
@@ -177,7 +181,10 @@ impl Call {
             open.since = now;
         }
         match reply {
-            Reply::Text(text) => self.reply_text(turn, text),
+            Reply::Text(text) | Reply::Firm(text) | Reply::Piece(text) => {
+                self.reply_text(turn, text);
+            }
+            Reply::Begun { .. } | Reply::Speaker(_) | Reply::Silence { .. } | Reply::Depart(_) => {}
             Reply::Audio { samples } => self.reply_audio(now, turn, samples),
             Reply::HangUp => {
                 self.close_sound();
@@ -213,7 +220,15 @@ impl Call {
             Reply::Audio { samples } => self.stray_sound(now, "responder", samples),
             // It has not been asked yet, or has no more to say; but somebody will want to know.
             Reply::Failed(reason) => self.failed("responder", reason),
-            Reply::Text(_) | Reply::HangUp | Reply::Done => {}
+            Reply::Begun { .. }
+            | Reply::Text(_)
+            | Reply::Firm(_)
+            | Reply::Piece(_)
+            | Reply::Speaker(_)
+            | Reply::Silence { .. }
+            | Reply::HangUp
+            | Reply::Depart(_)
+            | Reply::Done => {}
         }
     }
 
@@ -333,7 +348,10 @@ impl Call {
         self.reply = None;
         if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
             self.wanted_turn = self.asked + 1;
-            self.put(Output::CancelReply { turn: self.asked });
+            self.put(Output::CancelReply {
+                turn: self.asked,
+                heard: String::new(),
+            });
         }
     }
 

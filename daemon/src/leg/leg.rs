@@ -222,7 +222,7 @@ impl Leg {
 
     fn carry_out(&mut self, output: Output, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
         match output {
-            Output::Respond { turn } => {
+            Output::Respond { turn, .. } => {
                 self.responder
                     .ask(&self.house, &self.guest, turn, self.heard)
             }
@@ -240,6 +240,7 @@ impl Leg {
                 text,
                 fixed,
                 voice,
+                ..
             } => {
                 let ask = Ask {
                     utterance,
@@ -262,7 +263,12 @@ impl Leg {
                 out.text(&scratch.json);
             }
             Output::Cancel { utterance } => self.mouth.cancel(utterance),
-            Output::CancelReply { turn } => self.responder.cancel(turn),
+            Output::CancelReply { turn, heard } => self.responder.cancel(turn, &heard),
+            Output::SaidSoFar { .. }
+            | Output::Transcribe { .. }
+            | Output::Hold { .. }
+            | Output::Forget
+            | Output::Depart(_) => {}
             Output::HeardWhole { utterance, .. } => {
                 self.responder
                     .tell(kind::MARK, 0, utterance, self.heard, &[])

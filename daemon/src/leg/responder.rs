@@ -83,10 +83,10 @@ impl Responder {
         self.tell(kind::SPEECH_END, flag::LAST, turn, at, &[]);
     }
 
-    /// The answer to this turn and those before is no longer wanted.
-    pub(super) fn cancel(&mut self, turn: u32) {
+    /// The answer to this turn and those before is no longer wanted; what the caller heard of it.
+    pub(super) fn cancel(&mut self, turn: u32, heard: &str) {
         if let Some(stream) = &mut self.stream {
-            stream.cancel(turn);
+            stream.cancel(turn, heard.as_bytes());
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
         Note::Heard {
             utterance,
             text,
+            heard_bytes: _,
             heard_ms,
             sent_ms,
             whole,
@@ -72,6 +73,13 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
                 json!({"utterance": utterance, "voiced_ms": voiced_ms}),
             )
         }
+        Note::Transcript { .. }
+        | Note::Wasted { .. }
+        | Note::Resumed { .. }
+        | Note::ResponderReplaced { .. }
+        | Note::TranscriberReplaced { .. }
+        | Note::Departed { .. }
+        | Note::Returned { .. } => return,
         Note::Digit { digit } => ("digit", "", 0, json!({"digit": digit.to_string()})),
         Note::NoInput { count } => ("no_input", "", 0, json!({"count": count})),
         Note::VoiceReplaced {
@@ -203,6 +211,7 @@ fn reason(why: Why) -> &'static str {
     match why {
         Why::CallerHungUp => "caller_hung_up",
         Why::StreamLost => "stream_lost",
+        Why::Transferred => "transferred",
         Why::ResponderHungUp => "agent_hung_up",
         Why::NoInput => "no_input",
         Why::TooLong => "too_long",

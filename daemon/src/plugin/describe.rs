@@ -64,6 +64,12 @@ pub struct Describe {
     pub tts_schema: Option<Value>,
     /// Whether its responder wants the caller's audio.
     pub hears_audio: bool,
+    /// Whether its responder says the first words.
+    pub speaks_first: bool,
+    /// Whether each digit is a turn for its responder.
+    pub takes_digits: bool,
+    /// Whether its responder is asked when nobody speaks.
+    pub takes_silence: bool,
     /// Formats its transcriber takes; empty only if it is no transcriber.
     pub stt_accepts: Vec<Format>,
     /// JSON Schema of the keys of `[transcribers.NAME]`.
@@ -103,6 +109,9 @@ pub(crate) fn read(json: &[u8], roles: u64) -> Result<Describe, String> {
         tts_produces: formats(tts, "tts", "produces")?,
         tts_schema: schema_in(tts, "tts.schema")?,
         hears_audio: flag(responder, "hears_audio")?,
+        speaks_first: flag(responder, "speaks_first")?,
+        takes_digits: flag(responder, "takes_digits")?,
+        takes_silence: flag(responder, "takes_silence")?,
         stt_accepts: formats(stt, "stt", "accepts")?,
         stt_schema: schema_in(stt, "stt.schema")?,
         schema: schema_in(Some(&all), "schema")?,
@@ -191,7 +200,7 @@ mod tests {
     fn everything_that_can_be_said_is_read() {
         let described = said(
             r#"{"tts":{"produces":[{"encoding":"s16le","rate":16000},{"encoding":"mulaw","rate":8000}],"schema":{"type":"object"}},
-                "responder":{"hears_audio":true,"turns":"host"},
+                "responder":{"hears_audio":true,"turns":"host","speaks_first":true,"takes_digits":true,"takes_silence":true},
                 "stt":{"accepts":[{"encoding":"mulaw","rate":8000}],"schema":true},
                 "schema":{"title":"keys"},"later":1}"#,
         );
@@ -205,6 +214,9 @@ mod tests {
                 tts_produces: vec![wide, Format::LINE],
                 tts_schema: Some(json!({"type": "object"})),
                 hears_audio: true,
+                speaks_first: true,
+                takes_digits: true,
+                takes_silence: true,
                 stt_accepts: vec![Format::LINE],
                 stt_schema: Some(json!(true)),
                 schema: Some(json!({"title": "keys"})),

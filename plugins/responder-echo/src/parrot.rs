@@ -73,7 +73,7 @@ impl Parrot {
                 self.answer.go_on(out);
             }
             InlineEvent::Writable => self.answer.go_on(out),
-            InlineEvent::Cancelled { turn } => self.answer.cancel(turn),
+            InlineEvent::Cancelled { turn, .. } => self.answer.cancel(turn),
             // A key is no sound of the caller's, and words are not ours to say.
             _ => {}
         }

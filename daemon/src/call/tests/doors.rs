@@ -27,7 +27,11 @@ fn asked() -> Call {
     }
     call.handle_timeout(at(300));
     call.handle_timeout(at(600));
-    assert!(drain(&mut call).contains(&Output::Respond { turn: 1 }));
+    assert!(
+        drain(&mut call)
+            .iter()
+            .any(|output| matches!(output, Output::Respond { turn: 1, .. }))
+    );
     call
 }
 
@@ -119,7 +123,11 @@ fn what_still_comes_of_a_cancelled_turn_is_nothing_to_speak_of() {
     for frame in 1..=5 {
         call.handle_input(at(700 + 20 * frame), Input::Heard { voiced: true });
     }
-    assert!(drain(&mut call).contains(&Output::CancelReply { turn: 1 }));
+    assert!(
+        drain(&mut call)
+            .iter()
+            .any(|output| matches!(output, Output::CancelReply { turn: 1, .. }))
+    );
     for reply in [
         Reply::Audio { samples: 16_000 },
         Reply::Failed("no"),

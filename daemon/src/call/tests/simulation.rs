@@ -91,6 +91,7 @@ fn settings(dice: &mut Dice) -> Settings {
         mark_grace_ms: dice.from(0, 5) * 400,
         max_call_secs: dice.from(2, 20),
         own_turns: dice.once_in(8),
+        ..Settings::default()
     }
 }
 

@@ -442,7 +442,7 @@ impl World {
             }
             let whole = self.whole.take();
             match output {
-                Output::Respond { turn } => self.respond(turn),
+                Output::Respond { turn, .. } => self.respond(turn),
                 Output::Speak {
                     utterance,
                     text,
@@ -469,7 +469,7 @@ impl World {
                     self.speaking = None;
                     self.unheard_since = None;
                 }
-                Output::CancelReply { turn } => {
+                Output::CancelReply { turn, .. } => {
                     self.wanted_turn = turn + 1;
                     self.in_flight = None;
                     self.held.retain(|(held, _)| *held > turn);
@@ -528,8 +528,20 @@ impl World {
                 }
                 Output::HeardWhole { .. }
                 | Output::HangUp
+                | Output::SaidSoFar { .. }
+                | Output::Transcribe { .. }
+                | Output::Hold { .. }
+                | Output::Forget
+                | Output::Depart(_)
                 | Output::Note(
                     Note::Said { .. }
+                    | Note::Transcript { .. }
+                    | Note::Wasted { .. }
+                    | Note::Resumed { .. }
+                    | Note::ResponderReplaced { .. }
+                    | Note::TranscriberReplaced { .. }
+                    | Note::Departed { .. }
+                    | Note::Returned { .. }
                     | Note::CallerStarted { .. }
                     | Note::TurnEnded { .. }
                     | Note::Answered { .. }
