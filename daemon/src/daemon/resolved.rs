@@ -3,7 +3,7 @@
 use crate::call;
 use crate::config::{self, Config};
 use crate::http::{self, DeskKeys};
-use crate::leg::{Agent, Bounds, Patience, Roster, Voice};
+use crate::leg::{Agent, Bounds, Patience, Roster, Setup};
 use crate::media::detect::Kind;
 use crate::plugin::Generation;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub(super) fn desk_keys(config: &Config) -> DeskKeys {
 /// Everybody the configuration names, with the plugins opened for it.
 pub(super) fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>) -> Roster {
     let voice = |(name, keys): (&String, &config::Voice)| {
-        let voice = Voice {
+        let voice = Setup {
             name: name.clone(),
             plugin: keys.plugin.clone(),
             settings: keys.keys.clone(),

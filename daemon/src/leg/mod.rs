@@ -68,18 +68,18 @@ pub struct Agent {
     pub language: String,
 }
 
-/// A voice as `[voices.NAME]` describes it.
+/// A plugin set up one way: a voice as `[voices.NAME]` describes it, or a transcriber as `[transcribers.NAME]` does.
 #[derive(Clone, Debug)]
-pub struct Voice {
+pub struct Setup {
     /// Its name in the configuration.
     pub name: String,
     /// The plugin's name in `[plugins.NAME]`.
     pub plugin: String,
     /// The plugin's own keys, as a JSON object.
     pub settings: serde_json::Value,
-    /// What it speaks, if not the agent's language.
+    /// What it speaks or hears, if not the agent's language.
     pub language: Option<String>,
-    /// The voice that takes over when this one fails.
+    /// The one that takes over when this one fails, of the same kind.
     pub fallback: Option<String>,
 }
 

@@ -7,7 +7,7 @@
 use super::leg::Counted;
 use super::phrases::{PHRASE_BYTES, PhraseKey};
 use super::voices::{Open, RESTING, Voices, in_words};
-use super::{Guest, House, Roster, Voice};
+use super::{Guest, House, Roster, Setup};
 use crate::media::mulaw;
 use crate::media::resample::Resampler;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub(super) struct Mouth {
     saying: Option<Saying>,
     voices: Voices,
     /// Who was asked last and with which build, until it is known what came of it.
-    asked: Option<(Arc<Voice>, u64)>,
+    asked: Option<(Arc<Setup>, u64)>,
     ready: Ready,
     /// Has the line looked at before its next tick.
     bell: Option<Waker>,

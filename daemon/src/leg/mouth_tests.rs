@@ -6,7 +6,7 @@
 use super::mouth::{Ask, Delivered, Mouth, Scratch};
 use super::{
     Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Guest, House, Patience, Phrases,
-    Rests, Roster, Voice,
+    Rests, Roster, Setup,
 };
 use crate::call;
 use crate::media::detect::Kind;
@@ -56,8 +56,8 @@ impl Said {
     }
 }
 
-fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Voice {
-    Voice {
+fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Setup {
+    Setup {
         name: name.into(),
         plugin: "moody".into(),
         settings,
@@ -67,7 +67,7 @@ fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Voice {
 }
 
 impl Rig {
-    fn new(voices: impl IntoIterator<Item = Voice>) -> Rig {
+    fn new(voices: impl IntoIterator<Item = Setup>) -> Rig {
         let bench = Bench::new();
         let library = bench.load(&bench.build("moody", &[], "moody")).unwrap();
         let folder = TempDir::new().unwrap();
@@ -116,7 +116,7 @@ impl Rig {
     }
 
     /// From now on these are the voices.
-    fn hire(&self, voices: impl IntoIterator<Item = Voice>) {
+    fn hire(&self, voices: impl IntoIterator<Item = Setup>) {
         let agent = Arc::clone(&self.guest.agent);
         self.house.roster.replace(Roster {
             plugins: BTreeMap::from([("moody".into(), Arc::clone(&self.generation))]),
@@ -277,7 +277,7 @@ fn a_panic_costs_the_stream_and_the_next_utterance_starts_another() {
 
 #[test]
 fn who_is_not_there_fails_in_words() {
-    let mut rig = Rig::new([Voice {
+    let mut rig = Rig::new([Setup {
         plugin: "nobody".into(),
         ..voice("own", Value::Null, None)
     }]);

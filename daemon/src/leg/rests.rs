@@ -10,7 +10,7 @@
 //! Without it each of a thousand calls would find out for itself, with a second and a half of silence, what the first
 //! has learned. Looked at once per utterance.
 
-use super::Voice;
+use super::Setup;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub struct Rests {
 #[derive(Debug)]
 struct Failed {
     /// A voice of the same name with other keys is another voice.
-    voice: Arc<Voice>,
+    voice: Arc<Setup>,
     generation: u64,
     times: u32,
     last: Instant,
@@ -41,7 +41,7 @@ struct Failed {
 }
 
 impl Failed {
-    fn is(&self, voice: &Arc<Voice>, generation: u64) -> bool {
+    fn is(&self, voice: &Arc<Setup>, generation: u64) -> bool {
         Arc::ptr_eq(&self.voice, voice) && self.generation == generation
     }
 }
@@ -53,7 +53,7 @@ impl Rests {
     }
 
     /// Whether this voice is to be left alone. Once in 30 s the answer is no: whoever asks then tries for all.
-    pub(super) fn rests(&self, voice: &Arc<Voice>, generation: u64, now: Instant) -> bool {
+    pub(super) fn rests(&self, voice: &Arc<Setup>, generation: u64, now: Instant) -> bool {
         let mut failed = self.failed();
         let Some(entry) = failed.get_mut(&voice.name) else {
             return false;
@@ -71,7 +71,7 @@ impl Rests {
     }
 
     /// It was asked and failed.
-    pub(super) fn failed_now(&self, voice: &Arc<Voice>, generation: u64, now: Instant) {
+    pub(super) fn failed_now(&self, voice: &Arc<Setup>, generation: u64, now: Instant) {
         let mut failed = self.failed();
         let before = failed.get(&voice.name);
         let times = before
@@ -95,7 +95,7 @@ impl Rests {
     }
 
     /// It said an utterance to its end.
-    pub(super) fn spoke(&self, voice: &Voice) {
+    pub(super) fn spoke(&self, voice: &Setup) {
         self.failed().remove(&voice.name);
     }
 
@@ -110,8 +110,8 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn voice(name: &str) -> Arc<Voice> {
-        Arc::new(Voice {
+    fn voice(name: &str) -> Arc<Setup> {
+        Arc::new(Setup {
             name: name.into(),
             plugin: "pico".into(),
             settings: Value::Null,

@@ -5,7 +5,7 @@
 //! What a running call keeps of an old roster: its agent's responder and settings, and every stream it has started. What
 //! it takes from the new one: the voice, with the next utterance.
 
-use super::{Agent, Voice};
+use super::{Agent, Setup};
 use crate::plugin::{self, Generation};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub struct Roster {
     /// Opened plugins.
     pub plugins: BTreeMap<String, Arc<Generation>>,
     /// Voices; the plugin of one may be missing if it could not be loaded.
-    pub voices: BTreeMap<String, Arc<Voice>>,
+    pub voices: BTreeMap<String, Arc<Setup>>,
     /// Agents.
     pub agents: BTreeMap<String, Arc<Agent>>,
     /// The agent of each number that has one of its own.
@@ -38,7 +38,7 @@ impl Roster {
     }
 
     /// The voice an agent speaks with now. An agent that is no longer there keeps the name of the voice it had.
-    pub fn voice_of(&self, agent: &Agent) -> Option<&Arc<Voice>> {
+    pub fn voice_of(&self, agent: &Agent) -> Option<&Arc<Setup>> {
         let now = self.agents.get(&agent.name);
         let name = now.map_or(&agent.voice, |agent| &agent.voice);
         self.voices
@@ -47,8 +47,8 @@ impl Roster {
     }
 
     /// The line of voices an agent speaks with now: his own, its fallback, and so on.
-    pub fn line_of(&self, agent: &Agent) -> Vec<Arc<Voice>> {
-        let mut line: Vec<Arc<Voice>> = Vec::new();
+    pub fn line_of(&self, agent: &Agent) -> Vec<Arc<Setup>> {
+        let mut line: Vec<Arc<Setup>> = Vec::new();
         let mut next = self.voice_of(agent);
         while let Some(voice) = next
             && line.len() < LINE
@@ -136,7 +136,7 @@ mod tests {
 
     fn roster(agents: &[(&str, &str)], voices: &[&str]) -> Roster {
         let voice = |name: &&str| {
-            let voice = Voice {
+            let voice = Setup {
                 name: (*name).into(),
                 plugin: "pico".into(),
                 settings: Value::Null,
@@ -193,7 +193,7 @@ mod tests {
     fn a_line_goes_from_fallback_to_fallback_and_ends() {
         let mut roster = roster(&[("day", "a")], &["a", "b", "c"]);
         let fall_back = |roster: &mut Roster, from: &str, to: &str| {
-            let voice = Voice {
+            let voice = Setup {
                 fallback: Some(to.into()),
                 ..(*roster.voices[from]).clone()
             };
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(names(&roster), ["a", "b", "c"], "a circle is cut");
         for n in 0..2 * LINE {
             let name = format!("n{n}");
-            let voice = Voice {
+            let voice = Setup {
                 name: name.clone(),
                 ..(*roster.voices["a"]).clone()
             };

@@ -1,7 +1,7 @@
 //! The line of voices an agent speaks with: who stands in it at the moment one is asked, and starting one of them for a
 //! call. Which place is asked is the core's decision; saying something with it is the mouth's business.
 
-use super::{Agent, Guest, Roster, Voice};
+use super::{Agent, Guest, Roster, Setup};
 use crate::media::frame;
 use crate::media::resample::Resampler;
 use crate::plugin::{Encoding, Fault, Format, Generation, StartError, Stream};
@@ -29,12 +29,12 @@ pub(super) const REFUSALS: [&str; 11] = [
 
 /// A line of voices as it stood at one moment, each with the build of its plugin that was there.
 #[derive(Debug, Default)]
-pub(super) struct Voices(Vec<(Arc<Voice>, Option<u64>)>);
+pub(super) struct Voices(Vec<(Arc<Setup>, Option<u64>)>);
 
 impl Voices {
     pub(super) fn of(roster: &Roster, agent: &Agent) -> Voices {
         let line = roster.line_of(agent).into_iter();
-        let build = |voice: &Arc<Voice>| {
+        let build = |voice: &Arc<Setup>| {
             roster
                 .plugins
                 .get(&voice.plugin)
@@ -50,13 +50,13 @@ impl Voices {
     }
 
     pub(super) fn are(&self, others: &Voices) -> bool {
-        let same = |((a, build_a), (b, build_b)): (&(Arc<Voice>, _), &(Arc<Voice>, _))| {
+        let same = |((a, build_a), (b, build_b)): (&(Arc<Setup>, _), &(Arc<Setup>, _))| {
             Arc::ptr_eq(a, b) && build_a == build_b
         };
         self.0.len() == others.0.len() && self.0.iter().zip(&others.0).all(same)
     }
 
-    pub(super) fn at(&self, place: u32) -> Option<&Arc<Voice>> {
+    pub(super) fn at(&self, place: u32) -> Option<&Arc<Setup>> {
         self.0.get(place as usize).map(|(voice, _)| voice)
     }
 
@@ -75,7 +75,7 @@ impl Voices {
 pub(super) struct Open {
     pub(super) stream: Stream,
     /// As it was when the stream was started.
-    pub(super) voice: Arc<Voice>,
+    pub(super) voice: Arc<Setup>,
     /// `None`: µ-law as it is. Rate 8000 in linear samples needs no filter, only companding.
     pub(super) convert: Option<Option<Resampler>>,
 }
@@ -84,7 +84,7 @@ impl Open {
     /// Starts a voice for this call. The error is a sentence that begins with its name.
     pub(super) fn start(
         guest: &Guest,
-        voice: &Arc<Voice>,
+        voice: &Arc<Setup>,
         generation: &Arc<Generation>,
         language: &str,
     ) -> Result<Open, String> {
