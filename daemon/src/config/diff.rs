@@ -19,11 +19,11 @@ const BUILD_DIGITS: usize = 12;
 pub enum Takes {
     /// For everything that happens from now on.
     AtOnce,
-    /// In running calls too, as soon as their agent says something new.
+    /// In running calls too, as soon as somebody says something new: their agent, or the caller to a transcriber.
     NextUtterance,
     /// In calls that begin from now on; running ones keep what they have.
     NextCall,
-    /// A plugin that speaks and answers: the voice at the next utterance, the responder at the next call.
+    /// A plugin that speaks or hears, and answers: the former at the next utterance, the responder at the next call.
     NextUse,
     /// Not before the daemon is started again.
     Restart,
@@ -36,7 +36,9 @@ impl Takes {
             Takes::AtOnce => "at once",
             Takes::NextUtterance => "at the next utterance",
             Takes::NextCall => "at the next call",
-            Takes::NextUse => "its voices at the next utterance, its answers at the next call",
+            Takes::NextUse => {
+                "its voices and transcribers at the next utterance, its answers at the next call"
+            }
             Takes::Restart => "only after a restart",
         }
     }
@@ -148,9 +150,17 @@ fn takes(key: &str, before: &Sheet, after: &Sheet) -> Takes {
         | ("log", "file" | "format") => Takes::Restart,
         ("limits", "call_secs") | ("media", _) => Takes::NextCall,
         ("http" | "twilio" | "limits" | "log", _) => Takes::AtOnce,
-        ("voices", _) => Takes::NextUtterance,
+        ("voices" | "transcribers", _) => Takes::NextUtterance,
         // The voice of an agent, not that of its turns: `agents.NAME.voice`.
         ("agents", rest) if rest.ends_with(".voice") => Takes::NextUtterance,
+        // Whether a call waits for words at all is settled when it begins; whose words, with each stretch of speech.
+        ("agents", rest) if rest.ends_with(".transcriber") || rest.ends_with(".endpointer") => {
+            if before.rows.contains_key(key) && after.rows.contains_key(key) {
+                Takes::NextUtterance
+            } else {
+                Takes::NextCall
+            }
+        }
         ("plugins", rest) => {
             let name = rest.split('.').next().unwrap_or(rest);
             let used = |family: &str, key: &str| {
@@ -159,7 +169,11 @@ fn takes(key: &str, before: &Sheet, after: &Sheet) -> Takes {
                 rows.filter(|(path, _)| path.starts_with(family) && path.ends_with(key))
                     .any(|(_, row)| row.shown == named)
             };
-            match (used("voices.", ".plugin"), used("agents.", ".responder")) {
+            let speaks = used("voices.", ".plugin") || used("transcribers.", ".plugin");
+            let answers = ["responder", "fallback_responder"]
+                .iter()
+                .any(|key| used("agents.", &format!(".{key}")));
+            match (speaks, answers) {
                 (true, true) => Takes::NextUse,
                 (true, false) => Takes::NextUtterance,
                 (false, _) => Takes::NextCall,

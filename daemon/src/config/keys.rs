@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::meaning;
 use super::page::Text;
 use super::rules::{Kind, Rules};
+use super::sentences::Sentences;
 use super::table::Table;
 use super::tree::{
     Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, StoreKeys,
@@ -151,6 +152,8 @@ fn limits(root: &mut Table<'_>) -> Limits {
         start_secs: t.number("start_secs", 1..=60, 5, "seconds"),
         // A carrier sends 50 messages a second, so a few seconds of nothing are a dead line; 15 outlast a bad roam.
         idle_secs: t.number("idle_secs", 2..=600, 15, "seconds"),
+        // The carrier asks what to do within a second or two of losing a stream; beyond ten the caller has hung up.
+        return_secs: t.number("return_secs", 0..=600, 10, "seconds"),
     };
     t.finish_in(root);
     limits
@@ -233,79 +236,125 @@ fn agent(mut t: Table<'_>, rules: &mut Rules) -> Agent {
     let agent = Agent {
         responder: required_name(&mut t, "responder", "echo", Kind::Plugin, rules),
         voice: required_name(&mut t, "voice", "english", Kind::Voice, rules),
+        fallback_responder: name(&mut t, "fallback_responder", Kind::Plugin, rules),
         transcriber: name(&mut t, "transcriber", Kind::Transcriber, rules),
+        endpointer: name(&mut t, "endpointer", Kind::Transcriber, rules),
         greeting: phrase(&mut t, "greeting"),
         turn: turn(&mut t, &language),
         language,
     };
+    if agent.fallback_responder.as_deref() == Some(agent.responder.as_str()) {
+        let message = format!(
+            "{} is the responder itself: it would be asked again what it could not answer",
+            t.path_of("fallback_responder")
+        );
+        let hint = "name another plugin, or leave the key out".to_owned();
+        t.page
+            .problem(t.place_of("fallback_responder"), message, Some(hint));
+    }
     t.finish();
     agent
 }
 
 fn turn(agent: &mut Table<'_>, language: &str) -> Turn {
     let mut t = agent.table("turn");
-    let says = Phrases::of(language);
+    let says = Sentences::of(language);
     let detectors = [
         ("neural", Detector::Neural),
         ("energy", Detector::Energy),
         ("off", Detector::Off),
     ];
     let ms = "milliseconds";
+    let times = |times: u64| u32::try_from(times).unwrap_or(1);
+    let end_of_turn_ms = t.number("end_of_turn_ms", 50..=10_000, 400, ms);
+    let barge_in_ms = t.number("barge_in_ms", 20..=5000, 200, ms);
+    let reply_deadline_ms = t.number("reply_deadline_ms", 100..=120_000, 10_000, ms);
+    // Defaults give way to what is written: who sets one time must not have to set the others.
     let turn = Turn {
-        end_of_turn_ms: t.number("end_of_turn_ms", 50..=10_000, 400, ms),
+        finished_ms: t.number("finished_ms", 20..=10_000, end_of_turn_ms.min(100), ms),
+        unfinished_ms: t.number("unfinished_ms", 50..=30_000, end_of_turn_ms.max(1500), ms),
+        unfinished_words: words(&mut t, "unfinished_words", says.unfinished_words),
+        speculate: t.switch("speculate").unwrap_or(false),
         barge_in: t.switch("barge_in").unwrap_or(true),
-        barge_in_ms: t.number("barge_in_ms", 20..=5000, 200, ms),
+        barge_in_words: times(t.number("barge_in_words", 1..=20, 1, "words")),
+        barge_in_immune_ms: t.number("barge_in_immune_ms", 0..=60_000, 0, ms),
+        resume_ms: t.number("resume_ms", 0..=10_000, 500, ms),
+        barge_in_certain_ms: t.number("barge_in_certain_ms", 20..=60_000, barge_in_ms.max(600), ms),
+        back_channels: words(&mut t, "back_channels", says.back_channels),
         no_input_ms: t.number("no_input_ms", 0..=600_000, 8000, ms),
         no_input_text: phrase(&mut t, "no_input_text").unwrap_or_else(|| says.no_input.to_owned()),
-        no_input_limit: u32::try_from(t.number("no_input_limit", 1..=100, 3, "times")).unwrap_or(1),
+        no_input_limit: times(t.number("no_input_limit", 1..=100, 3, "times")),
         goodbye_text: phrase(&mut t, "goodbye_text").unwrap_or_else(|| says.goodbye.to_owned()),
         apology_text: phrase(&mut t, "apology_text").unwrap_or_else(|| says.apology.to_owned()),
-        reply_deadline_ms: t.number("reply_deadline_ms", 100..=120_000, 10_000, ms),
+        one_moment_ms: t.number("one_moment_ms", 0..=60_000, 1000, ms),
+        one_moment_text: phrase(&mut t, "one_moment_text")
+            .unwrap_or_else(|| says.one_moment.to_owned()),
+        responder_deadline_ms: t.number(
+            "responder_deadline_ms",
+            100..=120_000,
+            reply_deadline_ms.min(2000),
+            ms,
+        ),
+        transcriber_deadline_ms: t.number("transcriber_deadline_ms", 100..=60_000, 2000, ms),
         // Within 2 s of its request the caller is to hear somebody: so much for the voice, the rest for its fallback.
         voice_deadline_ms: t.number("voice_deadline_ms", 100..=60_000, 1500, ms),
         detector: t.choice("detector", &detectors, Detector::Neural),
         // Four frames of six: a cough is shorter, the first syllable of "yes" is not.
         start_voiced_ms: t.number("start_voiced_ms", 20..=2000, 80, ms),
         start_window_ms: t.number("start_window_ms", 20..=2000, 120, ms),
+        end_of_turn_ms,
+        barge_in_ms,
+        reply_deadline_ms,
     };
-    if turn.start_voiced_ms > turn.start_window_ms {
-        let message = format!(
-            "{}: start_voiced_ms ({}) cannot be more than start_window_ms ({})",
-            t.path, turn.start_voiced_ms, turn.start_window_ms
-        );
-        t.page.problem(t.place.clone(), message, None);
-    }
+    let end = ("end_of_turn_ms", turn.end_of_turn_ms);
+    at_most(&t, ("finished_ms", turn.finished_ms), end);
+    at_most(&t, end, ("unfinished_ms", turn.unfinished_ms));
+    at_most(
+        &t,
+        ("barge_in_ms", turn.barge_in_ms),
+        ("barge_in_certain_ms", turn.barge_in_certain_ms),
+    );
+    at_most(
+        &t,
+        ("responder_deadline_ms", turn.responder_deadline_ms),
+        ("reply_deadline_ms", turn.reply_deadline_ms),
+    );
+    at_most(
+        &t,
+        ("start_voiced_ms", turn.start_voiced_ms),
+        ("start_window_ms", turn.start_window_ms),
+    );
     t.finish_in(agent);
     turn
 }
 
-/// What an agent says on its own account unless told otherwise, in its language if it is one of ours.
-struct Phrases {
-    no_input: &'static str,
-    goodbye: &'static str,
-    apology: &'static str,
+/// One key's number cannot be more than another's. Drawn at the first of the two that is written in the file.
+fn at_most(t: &Table<'_>, (low, less): (&str, u64), (high, more): (&str, u64)) {
+    if less <= more {
+        return;
+    }
+    let place = if t.has(low) { low } else { high };
+    let message = format!(
+        "{}: {low} ({less}) cannot be more than {high} ({more})",
+        t.path
+    );
+    t.page.problem(t.place_of(place), message, None);
 }
 
-impl Phrases {
-    fn of(language: &str) -> Phrases {
-        match language
-            .split('-')
-            .next()
-            .map(str::to_ascii_lowercase)
-            .as_deref()
-        {
-            Some("es") => Phrases {
-                no_input: "¿Sigue ahí?",
-                goodbye: "No le oigo, así que voy a colgar. ¡Hasta pronto!",
-                apology: "Perdone, algo ha fallado. ¿Puede repetirlo?",
-            },
-            _ => Phrases {
-                no_input: "Are you still there?",
-                goodbye: "I cannot hear you, so I will hang up now. Goodbye!",
-                apology: "Sorry, something went wrong. Could you say that again?",
-            },
-        }
+/// Words or short phrases to listen for, in small letters.
+fn words(t: &mut Table<'_>, key: &'static str, default: &[&str]) -> Vec<String> {
+    if !t.has(key) {
+        // Asked for all the same: it is a key.
+        t.list(key, meaning::word);
+        return default.iter().map(|word| (*word).to_owned()).collect();
     }
+    let words = t.list(key, meaning::word);
+    if words.len() > meaning::WORDS {
+        let (path, count, most) = (t.path_of(key), words.len(), meaning::WORDS);
+        let message = format!("{path} must hold at most {most} words, not {count}");
+        t.page.problem(t.place_of(key), message, None);
+    }
+    words
 }
 
 fn number(mut t: Table<'_>, rules: &mut Rules) -> Number {

@@ -14,6 +14,10 @@ pub const PHRASE_CHARS: usize = 2000;
 /// Longest name of a plugin, voice, agent: it becomes part of file names and log lines.
 pub const NAME_CHARS: usize = 64;
 
+/// Words in one list, and letters in one of them: each is compared with what a caller says, at every stretch of it.
+pub(super) const WORDS: usize = 100;
+const WORD_CHARS: usize = 40;
+
 /// Longest language tag; RFC 5646 wants at least 35.
 const LANGUAGE_CHARS: usize = 35;
 
@@ -213,6 +217,21 @@ pub(super) fn phrase(text: &Text) -> Result<String, Refusal> {
         return refuse("holds a control character, which cannot be spoken", "");
     }
     Ok(text.text.clone())
+}
+
+/// A word, or a few, to be compared with what somebody says.
+pub(super) fn word(text: &Text) -> Result<String, Refusal> {
+    let word = text.text.trim().to_lowercase();
+    if (1..=WORD_CHARS).contains(&word.chars().count()) && !word.chars().any(char::is_control) {
+        return Ok(word);
+    }
+    refuse(
+        format!(
+            "must hold words of 1 to {WORD_CHARS} letters, not {}",
+            text.shown()
+        ),
+        "",
+    )
 }
 
 pub(super) fn language(text: &Text) -> Result<String, Refusal> {

@@ -23,6 +23,7 @@ mod problem;
 mod rules;
 mod schema;
 mod secret;
+mod sentences;
 mod sheet;
 mod table;
 mod tree;

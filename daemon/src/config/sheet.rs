@@ -201,6 +201,7 @@ impl Writer<'_> {
             token_secs,
             start_secs,
             idle_secs,
+            return_secs,
         } = *limits;
         self.put("limits.calls", calls);
         self.put("limits.calls_per_caller", calls_per_caller);
@@ -209,6 +210,7 @@ impl Writer<'_> {
         self.put("limits.token_secs", token_secs);
         self.put("limits.start_secs", start_secs);
         self.put("limits.idle_secs", idle_secs);
+        self.put("limits.return_secs", return_secs);
     }
 
     fn plugin(&mut self, at: &str, plugin: &Plugin) {
@@ -226,15 +228,22 @@ impl Writer<'_> {
     fn agent(&mut self, at: &str, agent: &Agent) {
         let Agent {
             responder,
+            fallback_responder,
             voice,
             transcriber,
+            endpointer,
             greeting,
             language,
             turn,
         } = agent;
         self.put(&format!("{at}.responder"), responder.as_str());
         self.put(&format!("{at}.voice"), voice.as_str());
+        self.some(
+            &format!("{at}.fallback_responder"),
+            fallback_responder.as_deref(),
+        );
         self.some(&format!("{at}.transcriber"), transcriber.as_deref());
+        self.some(&format!("{at}.endpointer"), endpointer.as_deref());
         self.some(&format!("{at}.greeting"), greeting.as_deref());
         self.put(&format!("{at}.language"), language.as_str());
         self.turn(&format!("{at}.turn"), turn);
@@ -243,14 +252,27 @@ impl Writer<'_> {
     fn turn(&mut self, at: &str, turn: &Turn) {
         let Turn {
             end_of_turn_ms,
+            finished_ms,
+            unfinished_ms,
+            unfinished_words,
+            speculate,
             barge_in,
             barge_in_ms,
+            barge_in_words,
+            barge_in_immune_ms,
+            resume_ms,
+            barge_in_certain_ms,
+            back_channels,
             no_input_ms,
             no_input_text,
             no_input_limit,
             goodbye_text,
             apology_text,
+            one_moment_ms,
+            one_moment_text,
             reply_deadline_ms,
+            responder_deadline_ms,
+            transcriber_deadline_ms,
             voice_deadline_ms,
             detector,
             start_voiced_ms,
@@ -263,10 +285,19 @@ impl Writer<'_> {
         };
         let numbers = [
             ("end_of_turn_ms", *end_of_turn_ms),
+            ("finished_ms", *finished_ms),
+            ("unfinished_ms", *unfinished_ms),
             ("barge_in_ms", *barge_in_ms),
+            ("barge_in_words", u64::from(*barge_in_words)),
+            ("barge_in_immune_ms", *barge_in_immune_ms),
+            ("resume_ms", *resume_ms),
+            ("barge_in_certain_ms", *barge_in_certain_ms),
             ("no_input_ms", *no_input_ms),
             ("no_input_limit", u64::from(*no_input_limit)),
+            ("one_moment_ms", *one_moment_ms),
             ("reply_deadline_ms", *reply_deadline_ms),
+            ("responder_deadline_ms", *responder_deadline_ms),
+            ("transcriber_deadline_ms", *transcriber_deadline_ms),
             ("voice_deadline_ms", *voice_deadline_ms),
             ("start_voiced_ms", *start_voiced_ms),
             ("start_window_ms", *start_window_ms),
@@ -275,10 +306,17 @@ impl Writer<'_> {
             self.put(&format!("{at}.{key}"), value);
         }
         self.put(&format!("{at}.barge_in"), *barge_in);
+        self.put(&format!("{at}.speculate"), *speculate);
+        self.put(
+            &format!("{at}.unfinished_words"),
+            unfinished_words.as_slice(),
+        );
+        self.put(&format!("{at}.back_channels"), back_channels.as_slice());
         let texts = [
             ("no_input_text", no_input_text.as_str()),
             ("goodbye_text", goodbye_text),
             ("apology_text", apology_text),
+            ("one_moment_text", one_moment_text),
             ("detector", detector),
         ];
         for (key, value) in texts {

@@ -92,6 +92,12 @@ impl<'a> Table<'a> {
             .is_some_and(|entries| entries.contains_key(key))
     }
 
+    /// Where the value of a key stands; the table's own name if the key is not there.
+    pub(super) fn place_of(&self, key: &str) -> Range<usize> {
+        let value = self.entries.and_then(|entries| entries.get(key));
+        value.map_or_else(|| self.place.clone(), Spanned::span)
+    }
+
     /// A string, or nothing. References are replaced; an empty string is refused.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Text> {
         let (_, value) = self.entry(key)?;

@@ -263,6 +263,10 @@ fn values_that_are_right_are_taken() {
         "[log]\nlevel = \"WARN,voice_streamer::leg=debug, plugin::echo=trace\"",
         "[media]\nthreads = 0x10\nlead_ms = 1_000",
         "turn.end_of_turn_ms = 50",
+        "turn.reply_deadline_ms = 100",
+        "turn.barge_in_ms = 5000",
+        "turn.back_channels = []\nturn.unfinished_words = [\"o sea\"]",
+        "fallback_responder = \"other\"\n[plugins.other]\nlibrary = \"other\"",
         "[agents.default.turn]\nno_input_ms = 0\nend_of_turn_ms = 10_000",
         "[numbers]\n\"+15550100\" = { agent = \"default\" }\n\"client:jane\".agent = \"default\"",
         "[plugins.x-1_Y]\nlibrary = \"x\"",
@@ -314,6 +318,76 @@ fn an_agent_speaks_its_language_unless_told_what_to_say() {
     assert_eq!(says("language = \"es-ES\"").0, "¿Sigue ahí?");
     let both = says("language = \"es\"\nturn.goodbye_text = \"Adiós\"");
     assert_eq!(both, ("¿Sigue ahí?".to_owned(), "Adiós".to_owned()));
+}
+
+#[test]
+fn an_agent_listens_for_the_words_of_its_language_unless_told_others() {
+    let listens = |more: &str| {
+        let turn = parsed(&format!("{SMALL}{more}")).unwrap().agents["default"]
+            .turn
+            .clone();
+        (turn.back_channels, turn.unfinished_words)
+    };
+    let holds = |words: &[String], word: &str| words.iter().any(|held| held == word);
+    let (back, unfinished) = listens("");
+    assert!(holds(&back, "mm-hm") && holds(&unfinished, "and") && !holds(&back, "ajá"));
+    let (back, unfinished) = listens("language = \"es-MX\"\nturn.unfinished_words = [\" O SEA \"]");
+    assert!(holds(&back, "ajá") && holds(&back, "sí"));
+    assert_eq!(unfinished, ["o sea"]);
+    let (back, _) = listens("turn.back_channels = []");
+    assert_eq!(back, [] as [String; 0], "none is a choice");
+    let many = |count| {
+        let words = vec!["\"a\""; count].join(", ");
+        parsed(&format!("{SMALL}turn.back_channels = [{words}]"))
+    };
+    assert!(many(meaning::WORDS).is_ok());
+    let said = many(meaning::WORDS + 1).unwrap_err();
+    assert!(
+        said.contains("back_channels must hold at most 100 words, not 101"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_time_that_is_written_takes_the_defaults_beside_it_along() {
+    let turn = |more: &str| {
+        let config = parsed(&format!("{SMALL}[agents.default.turn]\n{more}")).unwrap();
+        config.agents["default"].turn.clone()
+    };
+    let slow = turn("end_of_turn_ms = 2000\nbarge_in_ms = 900\nreply_deadline_ms = 500");
+    assert_eq!((slow.finished_ms, slow.unfinished_ms), (100, 2000));
+    assert_eq!(
+        (slow.barge_in_certain_ms, slow.responder_deadline_ms),
+        (900, 500)
+    );
+    let quick = turn("end_of_turn_ms = 60");
+    assert_eq!((quick.finished_ms, quick.unfinished_ms), (60, 1500));
+}
+
+#[test]
+fn running_calls_take_another_transcriber_but_not_their_first() {
+    let table =
+        "[transcribers.ears]\nplugin = \"echo\"\n[transcribers.others]\nplugin = \"echo\"\n";
+    let sheet = |agent: &str| {
+        parsed(&format!("{SMALL}{agent}\n{table}"))
+            .unwrap()
+            .sheet("")
+    };
+    let (none, one, other) = (
+        sheet(""),
+        sheet("transcriber = \"ears\""),
+        sheet("transcriber = \"others\""),
+    );
+    let takes = |before: &Sheet, after: &Sheet| Diff::between(before, after).0[0].takes;
+    assert_eq!(takes(&one, &other), Takes::NextUtterance);
+    assert_eq!(takes(&none, &one), Takes::NextCall);
+    assert_eq!(takes(&one, &none), Takes::NextCall);
+    let quick = sheet("turn.resume_ms = 400");
+    let shown = Diff::between(&none, &quick).to_string();
+    assert_eq!(
+        shown,
+        "~ agents.default.turn.resume_ms: 500 → 400  (at the next call)"
+    );
 }
 
 #[test]

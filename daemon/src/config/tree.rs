@@ -100,6 +100,8 @@ pub struct Limits {
     pub token_secs: u64,
     pub start_secs: u64,
     pub idle_secs: u64,
+    /// How long the stream of a call that broke is awaited; 0: it is not.
+    pub return_secs: u64,
 }
 
 /// `[media]`: the threads that move audio.
@@ -178,8 +180,12 @@ pub struct Agent {
     pub responder: String,
     /// One of `voices`.
     pub voice: String,
+    /// Another of `plugins`: who answers when the responder does not.
+    pub fallback_responder: Option<String>,
     /// One of `transcribers`.
     pub transcriber: Option<String>,
+    /// One of `transcribers`, asked at each pause whether the caller has finished, and for nothing else.
+    pub endpointer: Option<String>,
     /// What it says first; without one the caller speaks first.
     pub greeting: Option<String>,
     /// BCP 47, `en` or `en-US`.
@@ -191,15 +197,35 @@ pub struct Agent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turn {
     pub end_of_turn_ms: u64,
+    /// At most `end_of_turn_ms`.
+    pub finished_ms: u64,
+    /// At least `end_of_turn_ms`.
+    pub unfinished_ms: u64,
+    /// In small letters, as are `back_channels`.
+    pub unfinished_words: Vec<String>,
+    pub speculate: bool,
     pub barge_in: bool,
     pub barge_in_ms: u64,
+    pub barge_in_words: u32,
+    pub barge_in_immune_ms: u64,
+    /// 0: an interruption is never taken back.
+    pub resume_ms: u64,
+    /// At least `barge_in_ms`.
+    pub barge_in_certain_ms: u64,
+    pub back_channels: Vec<String>,
     /// 0: never asks.
     pub no_input_ms: u64,
     pub no_input_text: String,
     pub no_input_limit: u32,
     pub goodbye_text: String,
     pub apology_text: String,
+    /// 0: never says so.
+    pub one_moment_ms: u64,
+    pub one_moment_text: String,
     pub reply_deadline_ms: u64,
+    /// At most `reply_deadline_ms`.
+    pub responder_deadline_ms: u64,
+    pub transcriber_deadline_ms: u64,
     pub voice_deadline_ms: u64,
     pub detector: Detector,
     /// At most `start_window_ms`.

@@ -208,7 +208,8 @@ pub(super) fn not_to_be_had(config: &Config, failed: &BTreeMap<String, String>) 
 /// The default agent must be whole: nobody would answer.
 ///
 /// # Errors
-/// Its responder is among those that failed, or its voice and every fallback of it.
+/// Its responder and that one's fallback are among those that failed, or its voice and every fallback of it, or its
+/// transcriber and every fallback of that.
 pub(super) fn need_default_agent(
     config: &Config,
     failed: &BTreeMap<String, String>,
@@ -218,16 +219,44 @@ pub(super) fn need_default_agent(
             "no agent is configured; add [agents.default]".into(),
         ));
     };
-    let first = config.voices.get(&agent.voice);
-    let behind = |voice: &&config::Voice| config.voices.get(voice.fallback.as_ref()?);
-    let speaks = std::iter::successors(first, behind)
-        .take(config::FALLBACKS + 1)
-        .any(|voice| !failed.contains_key(&voice.plugin));
-    let voice = first.filter(|_| !speaks).map(|voice| &voice.plugin);
-    for plugin in [Some(&agent.responder), voice].into_iter().flatten() {
-        if let Some(why) = failed.get(plugin) {
+    let behind = |name: &String| {
+        let voice = config.voices.get(name)?;
+        Some((voice.plugin.as_str(), voice.fallback.as_ref()))
+    };
+    let voices = line(Some(&agent.voice), behind);
+    let behind = |name: &String| {
+        let transcriber = config.transcribers.get(name)?;
+        Some((transcriber.plugin.as_str(), transcriber.fallback.as_ref()))
+    };
+    let transcribers = line(agent.transcriber.as_ref(), behind);
+    let own = agent.responder.as_str();
+    let responders = std::iter::once(own).chain(agent.fallback_responder.as_deref());
+    for line in [responders.collect(), voices, transcribers] {
+        if line.iter().any(|plugin| !failed.contains_key(*plugin)) {
+            continue;
+        }
+        let first = line
+            .first()
+            .and_then(|plugin| failed.get_key_value(*plugin));
+        if let Some((plugin, why)) = first {
             return Err(StartError::Plugin(format!("[plugins.{plugin}]: {why}")));
         }
     }
     Ok(())
+}
+
+/// The plugins of a line: each name leads to a plugin, and to the name of its fallback.
+fn line<'c>(
+    first: Option<&'c String>,
+    behind: impl Fn(&'c String) -> Option<(&'c str, Option<&'c String>)>,
+) -> Vec<&'c str> {
+    let mut plugins = Vec::new();
+    let mut next = first;
+    while let Some((plugin, fallback)) = next.and_then(&behind)
+        && plugins.len() <= config::FALLBACKS
+    {
+        plugins.push(plugin);
+        next = fallback;
+    }
+    plugins
 }

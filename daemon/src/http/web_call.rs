@@ -45,7 +45,7 @@ pub(super) async fn admit_call(
         return problem(StatusCode::FORBIDDEN, detail);
     }
     let roster = desk.house.roster.now();
-    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
+    let whole = |agent: &&Arc<Agent>| roster.is_answered(agent);
     let Some(agent) = roster.agent_for("web").filter(whole) else {
         return busy(desk, "no_responder");
     };

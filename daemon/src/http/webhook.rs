@@ -44,7 +44,7 @@ pub(super) async fn voice(
         Err(answer) => return *answer,
     };
     let (keys, roster) = (desk.keys(), desk.house.roster.now());
-    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
+    let whole = |agent: &&Arc<Agent>| roster.is_answered(agent);
     let Some(agent) = roster.agent_for(&call.to).filter(whole) else {
         warn!(call = %call.call_sid, to = %call.to, "a call was turned away: the responder of its agent is not loaded");
         desk.house

@@ -334,7 +334,10 @@ mod tests {
             settings: call::Settings::default(),
             detector: Kind::Off,
             responder: "echo".into(),
+            fallback_responder: None,
             voice: "v".into(),
+            transcriber: None,
+            endpointer: None,
             language: "en".into(),
         })
     }

@@ -62,10 +62,24 @@ pub struct Agent {
     pub detector: Kind,
     /// The responder's name in `[plugins.NAME]`.
     pub responder: String,
+    /// Who answers when it does not, likewise.
+    pub fallback_responder: Option<String>,
     /// The voice it speaks with, by its name in `[voices.NAME]`; see [`Roster::voice_of`].
     pub voice: String,
+    /// Who writes down what the caller says, by its name in `[transcribers.NAME]`.
+    pub transcriber: Option<String>,
+    /// Who is asked at pauses whether he has finished, likewise.
+    pub endpointer: Option<String>,
     /// Language tag, `en`, `es-ES` …
     pub language: String,
+}
+
+impl Agent {
+    /// The line of responders: his own, then its fallback.
+    pub fn responders(&self) -> impl Iterator<Item = &str> {
+        let fallback = self.fallback_responder.as_deref();
+        std::iter::once(self.responder.as_str()).chain(fallback)
+    }
 }
 
 /// A plugin set up one way: a voice as `[voices.NAME]` describes it, or a transcriber as `[transcribers.NAME]` does.

@@ -85,7 +85,10 @@ impl Rig {
             settings: call::Settings::default(),
             detector: Kind::Off,
             responder: String::new(),
+            fallback_responder: None,
             voice: "own".into(),
+            transcriber: None,
+            endpointer: None,
             language: "en".into(),
         });
         let rig = Rig {

@@ -2,8 +2,8 @@
 //! replaced as a whole by whoever applies a configuration: a reader sees the old one or the new one, never something
 //! between, and waits for nobody. Looked at once per call and once per utterance, never per frame.
 //!
-//! What a running call keeps of an old roster: its agent's responder and settings, and every stream it has started. What
-//! it takes from the new one: the voice, with the next utterance.
+//! What a running call keeps of an old roster: its agent's responders and settings, and every stream it has started. What
+//! it takes from the new one: the voice with the next utterance, the transcriber with the next stretch of speech.
 
 use super::{Agent, Setup};
 use crate::plugin::{self, Generation};
@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Voices in one line: the agent's own and its fallbacks. The configuration allows no more, and no circles; a roster made
+/// Voices or transcribers in one line: the agent's own and its fallbacks. The configuration allows no more, and no circles; a roster made
 /// by anybody else is cut here.
 const LINE: usize = 17;
 
@@ -22,6 +22,8 @@ pub struct Roster {
     pub plugins: BTreeMap<String, Arc<Generation>>,
     /// Voices; the plugin of one may be missing if it could not be loaded.
     pub voices: BTreeMap<String, Arc<Setup>>,
+    /// Transcribers, likewise.
+    pub transcribers: BTreeMap<String, Arc<Setup>>,
     /// Agents.
     pub agents: BTreeMap<String, Arc<Agent>>,
     /// The agent of each number that has one of its own.
@@ -48,42 +50,61 @@ impl Roster {
 
     /// The line of voices an agent speaks with now: his own, its fallback, and so on.
     pub fn line_of(&self, agent: &Agent) -> Vec<Arc<Setup>> {
-        let mut line: Vec<Arc<Setup>> = Vec::new();
-        let mut next = self.voice_of(agent);
-        while let Some(voice) = next
-            && line.len() < LINE
-            && !line.iter().any(|before| before.name == voice.name)
-        {
-            line.push(Arc::clone(voice));
-            next = voice
-                .fallback
-                .as_ref()
-                .and_then(|name| self.voices.get(name));
-        }
-        line
+        line(&self.voices, self.voice_of(agent))
     }
 
-    /// Plugins that agents cannot do without, and that nobody has opened, or that hang; in order, each once. The plugin
-    /// of a voice is one if no voice of the whole line can speak.
+    /// The line of transcribers that write down what an agent's callers say; empty if there is none. As for
+    /// [`Roster::voice_of`], an agent that is gone or has none now keeps those it had.
+    pub fn transcribers_of(&self, agent: &Agent) -> Vec<Arc<Setup>> {
+        self.listeners(agent, |agent| agent.transcriber.as_ref())
+    }
+
+    /// The same for the endpointer.
+    pub fn endpointers_of(&self, agent: &Agent) -> Vec<Arc<Setup>> {
+        self.listeners(agent, |agent| agent.endpointer.as_ref())
+    }
+
+    fn listeners(&self, agent: &Agent, of: fn(&Agent) -> Option<&String>) -> Vec<Arc<Setup>> {
+        let now = self.agents.get(&agent.name).and_then(|agent| of(agent));
+        let names = [now, of(agent)];
+        let mut found = names.iter().flatten();
+        line(
+            &self.transcribers,
+            found.find_map(|name| self.transcribers.get(*name)),
+        )
+    }
+
+    /// Whether anybody could answer an agent's callers: a responder of his that is there and does not hang.
+    pub fn is_answered(&self, agent: &Agent) -> bool {
+        agent.responders().any(|name| self.is_there(name))
+    }
+
+    fn is_there(&self, plugin: &str) -> bool {
+        let plugin = self.plugins.get(plugin);
+        plugin.is_some_and(|plugin| !plugin.is_hung())
+    }
+
+    /// Plugins that agents cannot do without, and that nobody has opened, or that hang; in order, each once. The first of
+    /// a line is one if nobody in the whole line can be asked.
     pub fn missing_plugins(&self) -> Vec<&str> {
-        let there = |name: &str| {
-            self.plugins
-                .get(name)
-                .is_some_and(|plugin| !plugin.is_hung())
+        let broken = |line: Vec<Arc<Setup>>| {
+            let first = line.first()?.name.clone();
+            let whole = line.iter().any(|setup| self.is_there(&setup.plugin));
+            (!whole).then_some(first)
         };
-        let voices = |agent: &Arc<Agent>| {
-            let line = self.line_of(agent);
-            if line.iter().any(|voice| there(&voice.plugin)) {
-                return None;
+        let mut missing = Vec::new();
+        for agent in self.agents.values() {
+            if !self.is_answered(agent) {
+                missing.push(agent.responder.as_str());
             }
-            self.voice_of(agent).map(|voice| voice.plugin.as_str())
-        };
-        let named = self
-            .agents
-            .values()
-            .flat_map(|agent| [Some(agent.responder.as_str()), voices(agent)])
-            .flatten();
-        let mut missing: Vec<&str> = named.filter(|name| !there(name)).collect();
+            for (all, line) in [
+                (&self.voices, self.line_of(agent)),
+                (&self.transcribers, self.transcribers_of(agent)),
+            ] {
+                let first = broken(line).and_then(|first| all.get(&first));
+                missing.extend(first.map(|setup| setup.plugin.as_str()));
+            }
+        }
         missing.sort_unstable();
         missing.dedup();
         missing
@@ -93,6 +114,20 @@ impl Roster {
     pub fn resident_builds(&self) -> usize {
         plugin::resident_builds()
     }
+}
+
+/// From the first to its fallback, and so on.
+fn line(all: &BTreeMap<String, Arc<Setup>>, first: Option<&Arc<Setup>>) -> Vec<Arc<Setup>> {
+    let mut line: Vec<Arc<Setup>> = Vec::new();
+    let mut next = first;
+    while let Some(setup) = next
+        && line.len() < LINE
+        && !line.iter().any(|before| before.name == setup.name)
+    {
+        line.push(Arc::clone(setup));
+        next = setup.fallback.as_ref().and_then(|name| all.get(name));
+    }
+    line
 }
 
 /// The current [`Roster`].
@@ -129,7 +164,10 @@ mod tests {
             settings: call::Settings::default(),
             detector: Kind::Off,
             responder: "echo".into(),
+            fallback_responder: None,
             voice: voice.into(),
+            transcriber: None,
+            endpointer: None,
             language: "en".into(),
         })
     }
@@ -227,5 +265,51 @@ mod tests {
     fn what_nobody_opened_is_missing_once() {
         let roster = roster(&[("day", "a"), ("night", "a")], &["a"]);
         assert_eq!(roster.missing_plugins(), ["echo", "pico"]);
+    }
+
+    #[test]
+    fn transcribers_stand_in_a_line_of_their_own_and_are_missed_too() {
+        let mut roster = roster(&[("day", "a")], &["a", "b"]);
+        let day = Arc::clone(&roster.agents["day"]);
+        assert!(roster.transcribers_of(&day).is_empty() && roster.endpointers_of(&day).is_empty());
+        for (name, fallback) in [("fast", Some("sure")), ("sure", None)] {
+            let ears = Setup {
+                name: name.into(),
+                plugin: format!("{name}-ears"),
+                fallback: fallback.map(str::to_owned),
+                ..(*roster.voices["a"]).clone()
+            };
+            roster.transcribers.insert(name.into(), Arc::new(ears));
+        }
+        let listening = |transcriber: &str| Agent {
+            name: day.name.clone(),
+            settings: day.settings.clone(),
+            detector: day.detector,
+            responder: day.responder.clone(),
+            fallback_responder: Some("other".into()),
+            voice: day.voice.clone(),
+            transcriber: Some(transcriber.into()),
+            endpointer: Some("sure".into()),
+            language: day.language.clone(),
+        };
+        let names = |line: Vec<Arc<Setup>>| -> Vec<String> {
+            line.iter().map(|ears| ears.name.clone()).collect()
+        };
+        let guest = listening("fast");
+        assert_eq!(
+            names(roster.transcribers_of(&guest)),
+            ["fast", "sure"],
+            "as when the call began, since the agent has none now"
+        );
+        assert_eq!(names(roster.endpointers_of(&guest)), ["sure"]);
+        roster
+            .agents
+            .insert("day".into(), Arc::new(listening("sure")));
+        assert_eq!(names(roster.transcribers_of(&guest)), ["sure"]);
+        roster
+            .agents
+            .insert("day".into(), Arc::new(listening("fast")));
+        assert_eq!(roster.missing_plugins(), ["echo", "fast-ears", "pico"]);
+        assert!(!roster.is_answered(&guest));
     }
 }
