@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The caller's side is `ear` (is he speaking?) and `turns` (whose floor is it, who has to answer?). The agent's side
-//! is `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is sent) and
+//! is `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is sent) and
 //! `playout` (what the caller has heard by now). `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
@@ -39,6 +39,7 @@ mod playout;
 mod saying;
 mod settings;
 mod speaking;
+mod splitter;
 mod time;
 mod turns;
 

@@ -6,6 +6,7 @@ use super::input::{Reply, Turn, Why};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
+use super::splitter::Splitter;
 use super::time::CallTime;
 use std::borrow::Cow;
 
@@ -25,6 +26,8 @@ pub(super) struct OpenReply {
     said: bool,
     /// It gave something that could not be said.
     refused: bool,
+    /// What it gives in pieces.
+    splitter: Splitter,
 }
 
 /// The caller's side.
@@ -112,6 +115,7 @@ impl Call {
             since: now,
             said: false,
             refused: false,
+            splitter: Splitter::default(),
         });
         self.decided = Some(now);
         self.note(Note::TurnEnded {
@@ -181,17 +185,24 @@ impl Call {
             open.since = now;
         }
         match reply {
-            Reply::Text(text) | Reply::Firm(text) | Reply::Piece(text) => {
+            Reply::Piece(piece) => self.reply_piece(turn, piece),
+            Reply::Text(text) | Reply::Firm(text) => {
+                self.say_pieces(turn, true);
                 self.reply_text(turn, text);
             }
             Reply::Begun { .. } | Reply::Speaker(_) | Reply::Silence { .. } | Reply::Depart(_) => {}
-            Reply::Audio { samples } => self.reply_audio(now, turn, samples),
+            Reply::Audio { samples } => {
+                self.say_pieces(turn, true);
+                self.reply_audio(now, turn, samples);
+            }
             Reply::HangUp => {
+                self.say_pieces(turn, true);
                 self.close_sound();
                 self.reply = None;
                 self.leave(Why::ResponderHungUp, true);
             }
             Reply::Done => {
+                self.say_pieces(turn, true);
                 self.close_sound();
                 // Words that could not be said and nothing else: the caller has to be told something.
                 if self
@@ -203,6 +214,7 @@ impl Call {
                 }
             }
             Reply::Failed(reason) => {
+                // Half a sentence is not said.
                 self.close_sound();
                 self.reply = None;
                 self.failed("responder", reason);
@@ -229,6 +241,34 @@ impl Call {
             | Reply::HangUp
             | Reply::Depart(_)
             | Reply::Done => {}
+        }
+    }
+
+    fn reply_piece(&mut self, turn: Turn, piece: &str) {
+        let Some(open) = &mut self.reply else {
+            return self.reply_text(turn, piece);
+        };
+        if open.splitter.push(piece) {
+            self.say_pieces(turn, false);
+        } else {
+            let bytes = piece.len();
+            self.failed(
+                "responder",
+                &format!("a piece of {bytes} bytes is not said, because too much waits before it"),
+            );
+        }
+    }
+
+    /// Says what is whole of the pieces; all of them if nothing that belongs to them can follow.
+    fn say_pieces(&mut self, turn: Turn, whole: bool) {
+        while let Some(open) = &mut self.reply
+            && let Some(text) = if whole {
+                open.splitter.rest()
+            } else {
+                open.splitter.next_utterance()
+            }
+        {
+            self.reply_text(turn, &text);
         }
     }
 

@@ -57,6 +57,24 @@ fn refusal(outputs: &[Output]) -> Option<&str> {
 }
 
 #[test]
+fn pieces_are_said_as_sentences_and_the_rest_before_whatever_follows() {
+    let mut call = asked();
+    let mut waiting = |reply| {
+        call.handle_input(at(700), Input::Reply { turn: 1, reply });
+        drain(&mut call);
+        call.sayings
+            .iter()
+            .map(|saying| saying.text.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert!(waiting(Reply::Piece("It costs exactly 3.")).is_empty());
+    let first = "It costs exactly 3.50.";
+    assert_eq!(waiting(Reply::Piece("50. Shall I")), [first]);
+    let all = [first, "Shall I", "Goodbye."];
+    assert_eq!(waiting(Reply::Text("Goodbye.")), all);
+}
+
+#[test]
 fn one_utterance_too_many_is_refused_with_a_note() {
     let mut call = asked();
     for n in 1..=MAX_QUEUED_UTTERANCES {

@@ -1,8 +1,10 @@
 //! Whole conversations: drawn by hand (`rules`, on the paper of `chart`) or made up by seed (`simulation`), in a
-//! `world` that plays everybody else. `doors` holds what `Call` lets in and what it refuses.
+//! `world` that plays everybody else. `doors` holds what `Call` lets in and what it refuses,
+//! `splitter` where an answer is cut.
 
 mod chart;
 mod doors;
 mod rules;
 mod simulation;
+mod splitter;
 mod world;

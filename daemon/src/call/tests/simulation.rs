@@ -39,14 +39,14 @@ const MAX_STEPS: u32 = 100_000;
 const SHOWN: usize = 60;
 
 /// xorshift64*: small, good enough, and the same everywhere.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Dice {
+    pub(super) fn new(seed: u64) -> Dice {
         Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    fn roll(&mut self) -> u64 {
+    pub(super) fn roll(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -54,7 +54,7 @@ impl Dice {
     }
 
     /// A number from `least` to `most`, both included.
-    fn from(&mut self, least: u64, most: u64) -> u64 {
+    pub(super) fn from(&mut self, least: u64, most: u64) -> u64 {
         least + self.roll() % (most - least + 1)
     }
 
