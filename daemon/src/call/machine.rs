@@ -9,10 +9,10 @@ use super::ear::Ear;
 use super::input::{Input, Turn, Utterance, Why};
 use super::output::{Note, Output, Timer};
 use super::playout::{Pace, Playout};
+use super::responders::OpenReply;
 use super::saying::{MAX_QUEUED_UTTERANCES, Origin, Saying, Stage};
 use super::settings::Settings;
 use super::time::{CallTime, ms};
-use super::turns::OpenReply;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -14,9 +14,10 @@
 //! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening;   Ended from anywhere
 //! ```
 //!
-//! The caller's side is `ear` (is he speaking?) and `turns` (whose floor is it, who has to answer?). The agent's side
-//! is `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is sent) and
-//! `playout` (what the caller has heard by now). `machine` holds them together and owns the deadlines.
+//! The caller's side is `ear` (is he speaking?) and `turns` (whose floor is it?). The agent's side is `responders` (who
+//! answers, and with what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from
+//! words to the caller's ear), `speaking` (who makes their sound and when it is sent) and `playout` (what the caller
+//! has heard by now). `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
 //!
@@ -36,6 +37,7 @@ mod input;
 mod machine;
 mod output;
 mod playout;
+mod responders;
 mod saying;
 mod settings;
 mod speaking;

@@ -17,9 +17,9 @@ use super::machine::Planted;
 use super::machine::{Call, Floor};
 use super::output::{Note, Output};
 use super::playout::{Next, Ready};
+use super::responders::{MAX_FAILURES, bounded};
 use super::saying::{Origin, Saying, Stage};
 use super::time::{CallTime, samples};
-use super::turns::{MAX_FAILURES, bounded};
 use std::borrow::Cow;
 
 /// In a long utterance a mark is sent after so much sound, or a clock set wrong at its start would stay wrong.

@@ -1,0 +1,267 @@
+//! The responder that answers the caller's turns: what it says or does, how long it is awaited, and what happens when
+//! it fails. When it is asked is decided next door in `turns`.
+
+use super::input::{Reply, Turn, Why};
+use super::machine::{Call, Floor};
+use super::output::{Note, Output};
+use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
+use super::splitter::Splitter;
+use super::time::CallTime;
+use std::borrow::Cow;
+
+/// How often in a row a responder or a voice may fail before the call is given up: once is an accident, and a caller
+/// who is asked to repeat himself for ever is worse off than one who is sent to the carrier's fallback.
+pub(super) const MAX_FAILURES: u32 = 2;
+
+/// Length of a sentence in a note that comes from a plugin.
+const MAX_REASON_BYTES: usize = 500;
+
+/// A reply the responder has not finished.
+#[derive(Debug)]
+pub(super) struct OpenReply {
+    /// Since when it is awaited: asked, heard from, or heard to the end of what it gave.
+    pub(super) since: CallTime,
+    /// It gave something to say.
+    pub(super) said: bool,
+    /// It gave something that could not be said.
+    pub(super) refused: bool,
+    /// What it gives in pieces.
+    pub(super) splitter: Splitter,
+}
+
+impl Call {
+    pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
+        let awaited = self.own_turns || (self.reply.is_some() && turn == self.asked);
+        if !awaited || self.leaving.is_some() {
+            return self.replied_unasked(now, turn, reply);
+        }
+        if let Some(open) = &mut self.reply {
+            open.since = now;
+        }
+        match reply {
+            Reply::Piece(piece) => self.reply_piece(turn, piece),
+            Reply::Text(text) | Reply::Firm(text) => {
+                self.say_pieces(turn, true);
+                self.reply_text(turn, text);
+            }
+            Reply::Begun { .. } | Reply::Speaker(_) | Reply::Silence { .. } | Reply::Depart(_) => {}
+            Reply::Audio { samples } => {
+                self.say_pieces(turn, true);
+                self.reply_audio(now, turn, samples);
+            }
+            Reply::HangUp => {
+                self.say_pieces(turn, true);
+                self.close_sound();
+                self.reply = None;
+                self.leave(Why::ResponderHungUp, true);
+            }
+            Reply::Done => {
+                self.say_pieces(turn, true);
+                self.close_sound();
+                // Words that could not be said and nothing else: the caller has to be told something.
+                if self
+                    .reply
+                    .take()
+                    .is_some_and(|open| open.refused && !open.said)
+                {
+                    self.apologise();
+                }
+            }
+            Reply::Failed(reason) => {
+                // Half a sentence is not said.
+                self.close_sound();
+                self.reply = None;
+                self.failed("responder", reason);
+                self.apologise();
+            }
+        }
+    }
+
+    /// Nobody waits for this. What was cancelled may still be on its way and is nothing to speak of.
+    fn replied_unasked(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
+        if turn < self.wanted_turn {
+            return;
+        }
+        match reply {
+            Reply::Audio { samples } => self.stray_sound(now, "responder", samples),
+            // It has not been asked yet, or has no more to say; but somebody will want to know.
+            Reply::Failed(reason) => self.failed("responder", reason),
+            Reply::Begun { .. }
+            | Reply::Text(_)
+            | Reply::Firm(_)
+            | Reply::Piece(_)
+            | Reply::Speaker(_)
+            | Reply::Silence { .. }
+            | Reply::HangUp
+            | Reply::Depart(_)
+            | Reply::Done => {}
+        }
+    }
+
+    fn reply_piece(&mut self, turn: Turn, piece: &str) {
+        let Some(open) = &mut self.reply else {
+            return self.reply_text(turn, piece);
+        };
+        if open.splitter.push(piece) {
+            self.say_pieces(turn, false);
+        } else {
+            let bytes = piece.len();
+            self.failed(
+                "responder",
+                &format!("a piece of {bytes} bytes is not said, because too much waits before it"),
+            );
+        }
+    }
+
+    /// Says what is whole of the pieces; all of them if nothing that belongs to them can follow.
+    fn say_pieces(&mut self, turn: Turn, whole: bool) {
+        while let Some(open) = &mut self.reply
+            && let Some(text) = if whole {
+                open.splitter.rest()
+            } else {
+                open.splitter.next_utterance()
+            }
+        {
+            self.reply_text(turn, &text);
+        }
+    }
+
+    fn reply_text(&mut self, turn: Turn, text: &str) {
+        self.close_sound();
+        let refusal = if text.trim().is_empty() {
+            Some(Cow::Borrowed(
+                "no_text: it gave an empty text; nothing is said for it",
+            ))
+        } else if text.len() > MAX_TEXT_BYTES {
+            let length = text.len();
+            Some(Cow::Owned(format!(
+                "a text of {length} bytes is not said; at most {MAX_TEXT_BYTES} make one utterance"
+            )))
+        } else if self.sayings.len() >= MAX_QUEUED_UTTERANCES {
+            Some(Cow::Owned(format!(
+                "a text is not said, because {MAX_QUEUED_UTTERANCES} others wait before it"
+            )))
+        } else {
+            None
+        };
+        if let Some(open) = &mut self.reply {
+            open.said |= refusal.is_none();
+            open.refused |= refusal.is_some();
+        }
+        match refusal {
+            Some(reason) => self.failed("responder", &reason),
+            None => {
+                self.responder_failures = 0;
+                self.sayings.push_back(Saying::new(
+                    turn,
+                    Cow::Owned(text.to_owned()),
+                    Origin::Words,
+                ));
+            }
+        }
+    }
+
+    fn reply_audio(&mut self, now: CallTime, turn: Turn, samples: u64) {
+        if samples == 0 {
+            return;
+        }
+        let last = self.sayings.back();
+        if last.is_some_and(|saying| saying.is_arriving() && saying.origin == Origin::Sound) {
+            return self.sound_arrived(now, samples);
+        }
+        let voice_is_busy = self
+            .sayings
+            .iter()
+            .any(|saying| saying.stage != Stage::Complete);
+        let too_early = self.own_turns && self.floor == Floor::Greeting;
+        let no_room = self.sayings.len() >= MAX_QUEUED_UTTERANCES;
+        if voice_is_busy || too_early || no_room || self.stray > 0 {
+            return self.stray_sound(now, "responder", samples);
+        }
+        if let Some(open) = &mut self.reply {
+            open.said = true;
+        }
+        self.responder_failures = 0;
+        self.utterance += 1;
+        let mut saying = Saying::new(turn, Cow::Borrowed(""), Origin::Sound);
+        saying.utterance = self.utterance;
+        saying.stage = Stage::Arriving;
+        self.sayings.push_back(saying);
+        self.sound_arrived(now, samples);
+    }
+
+    /// The responder's own sound ends here, if there is any.
+    fn close_sound(&mut self) {
+        if let Some(last) = self.sayings.back_mut()
+            && last.origin == Origin::Sound
+        {
+            last.stage = Stage::Complete;
+        }
+    }
+
+    pub(super) fn responder_deadline(&self) -> Option<CallTime> {
+        // Who has given us something to say is not awaited until it has been said.
+        let awaited = self.reply.as_ref().filter(|_| self.sayings.is_empty())?;
+        let patience_ms = self.settings.reply_deadline_ms;
+        (patience_ms > 0).then(|| awaited.since.plus_ms(patience_ms))
+    }
+
+    pub(super) fn responder_is_late(&mut self) {
+        let Some(open) = self.reply.take() else {
+            return;
+        };
+        self.cancel_reply();
+        let patience_ms = self.settings.reply_deadline_ms;
+        if open.said {
+            // The caller has been answered; only the end is missing. No reason to bother him.
+            self.failed(
+                "responder",
+                &format!("it did not finish its reply within {patience_ms} ms; listening again"),
+            );
+        } else {
+            self.failed(
+                "responder",
+                &format!("it gave no answer within {patience_ms} ms"),
+            );
+            self.apologise();
+        }
+    }
+
+    fn apologise(&mut self) {
+        self.responder_failures += 1;
+        if let Some(text) = self.settings.apology_text.clone() {
+            self.say(text, Origin::Sentence);
+        }
+        if self.responder_failures >= MAX_FAILURES {
+            self.leave(Why::Failed, false);
+        }
+    }
+
+    /// The responder need not go on with what it was asked.
+    pub(super) fn cancel_reply(&mut self) {
+        self.reply = None;
+        if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
+            self.wanted_turn = self.asked + 1;
+            self.put(Output::CancelReply {
+                turn: self.asked,
+                heard: String::new(),
+            });
+        }
+    }
+
+    pub(super) fn failed(&mut self, step: &'static str, reason: &str) {
+        self.note(Note::Failed {
+            step,
+            text: bounded(reason),
+        });
+    }
+}
+
+/// So much of a plugin's sentence as is kept, cut between letters.
+pub(super) fn bounded(reason: &str) -> String {
+    let mut end = reason.len().min(MAX_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].to_owned()
+}
