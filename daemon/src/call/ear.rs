@@ -38,7 +38,10 @@ pub(super) enum Noticed {
     Started,
     Paused,
     WentOn,
-    Ended { spoke_ms: u64, waited_ms: u64 },
+    Ended {
+        spoke_ms: u64,
+        last_voiced: CallTime,
+    },
 }
 
 #[derive(Debug)]
@@ -147,7 +150,7 @@ impl Ear {
         Some(Noticed::Ended {
             // Times are of arrival, and a frame arrives when it has been spoken.
             spoke_ms: self.last_voiced.ms_since(self.began) + FRAME_MS,
-            waited_ms: now.ms_since(self.last_voiced),
+            last_voiced: self.last_voiced,
         })
     }
 
@@ -284,7 +287,7 @@ mod tests {
             ear.timeout(late),
             Some(Noticed::Ended {
                 spoke_ms: 100,
-                waited_ms: 920
+                last_voiced: CallTime::from_ms(1080)
             })
         );
         assert_eq!(ear.timeout(late), None);

@@ -7,12 +7,13 @@
 
 use super::ear::Ear;
 use super::input::{Input, Turn, Utterance, Why};
-use super::output::{Note, Output, Timer};
+use super::output::{Note, Output, Sounded, Timer};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
 use super::saying::{MAX_QUEUED_UTTERANCES, Origin, Saying, Stage};
 use super::settings::Settings;
 use super::time::{CallTime, ms};
+use super::transcript::Transcript;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub(super) enum Planted {
     LetsTheReplacedSpeakOn,
     SaysAgainWhatWasHeard,
     WaitsForTheSilent,
+    ForgetsTheWords,
+    AsksBeforeTheWords,
     NeverEnds,
 }
 
@@ -72,6 +75,7 @@ pub struct Call {
     pub(super) own_turns: bool,
 
     pub(super) ear: Ear,
+    pub(super) transcript: Transcript,
     /// The caller is in the middle of turn `asked + 1`.
     pub(super) his_turn: bool,
     /// The latest turn the responder was asked to answer.
@@ -125,6 +129,7 @@ impl Call {
             floor: Floor::Listening,
             own_turns: settings.own_turns,
             ear: Ear::new(&settings),
+            transcript: Transcript::default(),
             his_turn: false,
             asked: 0,
             quiet_since: CallTime(0),
@@ -175,6 +180,9 @@ impl Call {
     /// turn is looked for, nothing it says is cut off, and silence is no reason to ask. What it sounds before the
     /// greeting has been heard is thrown away.
     pub fn set_own_turns(&mut self) {
+        if self.ear.in_speech() && !self.own_turns {
+            self.transcribe(Sounded::Ended); // no end of it will be looked for
+        }
         self.own_turns = true;
         self.his_turn = false;
         self.reply = None;
@@ -194,10 +202,8 @@ impl Call {
             Input::Reply { turn, reply } => self.replied(now, turn, reply),
             Input::Speech { utterance, speech } => self.spoken(now, utterance, speech),
             Input::Marked(mark) => self.marked(now, mark),
-            Input::Transcript { .. }
-            | Input::Finished { .. }
-            | Input::TakenBack { .. }
-            | Input::Returned(_) => {}
+            Input::Transcript { stretch, words } => self.transcribed(now, stretch, words),
+            Input::Finished { .. } | Input::TakenBack { .. } | Input::Returned(_) => {}
             Input::Stop(why) => return self.end(now, why),
         }
         self.settle(now);
@@ -213,7 +219,13 @@ impl Call {
         while due(self.max_call_deadline()) && self.floor != Floor::Ended {
             self.too_long(now);
         }
+        if self.floor == Floor::Ended {
+            return;
+        }
         self.ear_timeout(now);
+        if due(self.transcriber_deadline()) {
+            self.transcriber_is_late(now);
+        }
         if due(self.responder_deadline()) {
             self.responder_is_late();
         }
@@ -242,6 +254,7 @@ impl Call {
         [
             (self.pace_at, Timer::Pace),
             (self.ear_deadline(), Timer::Endpoint),
+            (self.transcriber_deadline(), Timer::PluginDeadline),
             (self.responder_deadline(), Timer::PluginDeadline),
             (self.voice_deadline(), Timer::PluginDeadline),
             (self.no_input_deadline(), Timer::NoInput),
@@ -291,6 +304,7 @@ impl Call {
         if self.floor == Floor::Ended {
             return;
         }
+        self.end_turn_if_over(now);
         self.pump(now);
         self.retire(now);
         self.throw_strays_away(now);

@@ -14,10 +14,10 @@
 //! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening;   Ended from anywhere
 //! ```
 //!
-//! The caller's side is `ear` (is he speaking?) and `turns` (whose floor is it?). The agent's side is `responders` (who
-//! answers, and with what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from
-//! words to the caller's ear), `speaking` (who makes their sound and when it is sent) and `playout` (what the caller
-//! has heard by now). `machine` holds them together and owns the deadlines.
+//! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?) and `turns` (whose floor is it?). The
+//! agent's side is `responders` (who answers, and with what), `splitter` (utterances cut from an answer as it is
+//! written), `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is
+//! sent) and `playout` (what the caller has heard by now). `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
 //!
@@ -32,6 +32,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 #![forbid(unsafe_code)]
 
+mod barge_in;
 mod ear;
 mod input;
 mod machine;
@@ -43,6 +44,7 @@ mod settings;
 mod speaking;
 mod splitter;
 mod time;
+mod transcript;
 mod turns;
 
 #[cfg(test)]
@@ -56,3 +58,4 @@ pub use output::{Note, Output, Prompt, Sounded, Timer};
 pub use saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES};
 pub use settings::Settings;
 pub use time::{CallTime, SAMPLES_PER_SEC};
+pub use transcript::{MAX_STRETCH_BYTES, MAX_TURN_BYTES};

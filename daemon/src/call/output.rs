@@ -125,6 +125,7 @@ pub enum Note {
         /// Since the stream started.
         from_ms: u64,
         to_ms: u64,
+        /// Since the transcriber was told that the stretch is over.
         after_ms: u64,
     },
     /// The responder was asked before the turn was certain, and its answer to `turn` was thrown away unheard.
@@ -171,6 +172,7 @@ pub enum Note {
     TranscriberReplaced {
         stretch: Stretch,
         transcriber: u32,
+        /// Since the stretch was over; 0 if it was not.
         after_ms: u64,
         reason: String,
     },

@@ -3,10 +3,11 @@
 
 use super::input::{Reply, Turn, Why};
 use super::machine::{Call, Floor};
-use super::output::{Note, Output};
+use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
 use super::splitter::Splitter;
 use super::time::CallTime;
+use super::transcript::cut;
 use std::borrow::Cow;
 
 /// How often in a row a responder or a voice may fail before the call is given up: once is an accident, and a caller
@@ -22,14 +23,30 @@ pub(super) struct OpenReply {
     /// Since when it is awaited: asked, heard from, or heard to the end of what it gave.
     pub(super) since: CallTime,
     /// It gave something to say.
-    pub(super) said: bool,
+    said: bool,
     /// It gave something that could not be said.
-    pub(super) refused: bool,
+    refused: bool,
     /// What it gives in pieces.
-    pub(super) splitter: Splitter,
+    splitter: Splitter,
 }
 
 impl Call {
+    /// The next turn begins, and the responder is asked about it.
+    pub(super) fn ask(&mut self, now: CallTime, prompt: Prompt) {
+        self.asked += 1;
+        self.reply = Some(OpenReply {
+            since: now,
+            said: false,
+            refused: false,
+            splitter: Splitter::default(),
+        });
+        self.put(Output::Respond {
+            turn: self.asked,
+            prompt,
+            responder: 0,
+        });
+    }
+
     pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
         let awaited = self.own_turns || (self.reply.is_some() && turn == self.asked);
         if !awaited || self.leaving.is_some() {
@@ -259,9 +276,5 @@ impl Call {
 
 /// So much of a plugin's sentence as is kept, cut between letters.
 pub(super) fn bounded(reason: &str) -> String {
-    let mut end = reason.len().min(MAX_REASON_BYTES);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    reason[..end].to_owned()
+    cut(reason, MAX_REASON_BYTES).to_owned()
 }

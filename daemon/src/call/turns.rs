@@ -4,10 +4,8 @@
 use super::ear::Noticed;
 use super::input::Why;
 use super::machine::{Call, Floor};
-use super::output::{Note, Output, Prompt};
-use super::responders::OpenReply;
+use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;
-use super::splitter::Splitter;
 use super::time::CallTime;
 
 impl Call {
@@ -42,72 +40,87 @@ impl Call {
 
     fn noticed(&mut self, now: CallTime, noticed: Option<Noticed>) {
         match noticed {
-            Some(Noticed::Started) => match self.floor {
-                Floor::Listening => self.begin_turn(),
-                // He goes on before he has been answered. Today the reply that was begun is dropped and what he says
-                // next is a turn of its own; work on a reply before the turn is certain will start and end here too.
-                Floor::Thinking if self.may_be_stopped() => {
-                    self.silence_agent(now);
-                    self.begin_turn();
+            Some(Noticed::Started) => {
+                self.stretch_began();
+                match self.floor {
+                    // He goes on while his last words are awaited: it is still the same turn.
+                    Floor::Listening if self.his_turn => self.tell_speaking(),
+                    Floor::Listening => self.begin_turn(),
+                    // He goes on before he has been answered. Today the reply that was begun is dropped and what he
+                    // says next is a turn of its own; work on a reply before the turn is certain will start and end
+                    // here too.
+                    Floor::Thinking if self.may_be_stopped() => {
+                        self.silence_agent(now);
+                        self.begin_turn();
+                    }
+                    // Perhaps a cough. It takes the floor if it lasts, or if it still lasts when the agent has finished.
+                    Floor::Thinking | Floor::Greeting | Floor::Speaking | Floor::Ended => {}
                 }
-                // Perhaps a cough. It takes the floor if it lasts, or if it still lasts when the agent has finished.
-                Floor::Thinking | Floor::Greeting | Floor::Speaking | Floor::Ended => {}
-            },
-            Some(Noticed::Paused) if self.his_turn => {
-                self.put(Output::SpeechPaused {
-                    turn: self.asked + 1,
-                });
             }
-            Some(Noticed::WentOn) if self.his_turn => {
-                self.put(Output::SpeechStarted {
-                    turn: self.asked + 1,
-                });
+            Some(Noticed::Paused) => {
+                self.transcribe(Sounded::Paused);
+                if self.his_turn {
+                    self.put(Output::SpeechPaused {
+                        turn: self.asked + 1,
+                    });
+                }
             }
+            Some(Noticed::WentOn) => {
+                self.stretch_went_on();
+                self.tell_speaking();
+            }
+            // If it was his turn, that is over as well, as soon as all its words are there.
             Some(Noticed::Ended {
                 spoke_ms,
-                waited_ms,
-            }) if self.his_turn => {
-                self.end_turn(now, spoke_ms, waited_ms);
-            }
-            Some(Noticed::Paused | Noticed::WentOn | Noticed::Ended { .. }) | None => {}
+                last_voiced,
+            }) => self.stretch_ended(now, spoke_ms, last_voiced),
+            None => {}
         }
     }
 
+    fn tell_speaking(&mut self) {
+        if self.his_turn {
+            self.put(Output::SpeechStarted {
+                turn: self.asked + 1,
+            });
+        }
+    }
+
+    /// What he says from the beginning of this stretch is a turn. Should the stretch be over already, so is the turn,
+    /// as soon as its words are there.
     pub(super) fn begin_turn(&mut self) {
         let turn = self.asked + 1;
         self.floor = Floor::Listening;
         self.his_turn = true;
         self.no_inputs = 0;
+        self.transcript.begin_turn();
         self.put(Output::SpeechStarted { turn });
         self.note(Note::CallerStarted { turn });
         if self.ear.paused() {
             self.put(Output::SpeechPaused { turn });
         }
+        self.tell_said_so_far();
     }
 
-    fn end_turn(&mut self, now: CallTime, spoke_ms: u64, waited_ms: u64) {
+    pub(super) fn end_turn_if_over(&mut self, now: CallTime) {
+        if self.his_turn && !self.ear.in_speech() && !self.awaits_words() {
+            self.end_turn(now);
+        }
+    }
+
+    fn end_turn(&mut self, now: CallTime) {
         self.his_turn = false;
         self.floor = Floor::Thinking;
-        self.asked += 1;
-        let turn = self.asked;
-        self.reply = Some(OpenReply {
-            since: now,
-            said: false,
-            refused: false,
-            splitter: Splitter::default(),
-        });
         self.decided = Some(now);
+        let (spoke_ms, to) = self.transcript.turn_spoke();
         self.note(Note::TurnEnded {
-            turn,
+            turn: self.asked + 1,
             spoke_ms,
-            waited_ms,
+            waited_ms: now.ms_since(to),
             reason: "silence",
         });
-        self.put(Output::Respond {
-            turn,
-            prompt: Prompt::Speech { text: None },
-            responder: 0,
-        });
+        let text = self.transcript.turn_text();
+        self.ask(now, Prompt::Speech { text });
     }
 
     /// For good, today. To make it reversible, keep what `silence_agent` gives up: it is given up nowhere else.

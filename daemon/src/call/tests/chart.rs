@@ -4,16 +4,18 @@
 //! caller   s voiced   . not   _ the line sends nothing   0-9 a key   X hangs up
 //! reply    t a text of 800 ms   a 100 ms of own sound   d done   f failed   h hang up   e an empty text   o sound
 //!          of the turn before; without this row the responder says 800 ms after 100 ms and is done
+//! words    what is written of the latest stretch: a lower-case letter is a partial text, an upper-case one a final text,
+//!          both named with [`Chart::words`]; `!` failed   digits: the endpointer's verdict, 7 is 70 to 79 percent
 //! bot      what reaches the caller's ear: the utterance's number; `a` for the responder's own sound
 //! log      what the core said, the letters each test asks for (see `letter`); more in a column go to further rows
 //! ```
 //!
-//! The first two are told to the core, the others are compared with what it made of them. The voice delivers an
+//! The first three are told to the core, the others are compared with what it made of them. The voice delivers an
 //! utterance of 100 ms a letter, whole, after 100 ms; the carrier is in the same room.
 
 #![allow(clippy::unwrap_used)]
 
-use super::world::{Does, Event, Fate, Manner, Owner, World};
+use super::world::{Does, Event, Fate, Manner, Owner, World, Writes};
 use crate::call::input::Why;
 use crate::call::output::{Note, Output};
 use crate::call::settings::Settings;
@@ -27,12 +29,14 @@ const LABEL: usize = 8;
 pub(super) struct Chart {
     pub(super) world: World,
     shows: &'static str,
+    texts: Vec<(char, &'static str)>,
 }
 
 pub(super) fn chart(settings: Settings) -> Chart {
     Chart {
         world: World::new(settings),
         shows: "rtx",
+        texts: Vec::new(),
     }
 }
 
@@ -101,6 +105,12 @@ impl Chart {
         self
     }
 
+    /// What the letters of the row of words stand for.
+    pub(super) fn words<const N: usize>(mut self, texts: [(char, &'static str); N]) -> Chart {
+        self.texts = texts.to_vec();
+        self
+    }
+
     pub(super) fn marks(mut self, fate: Fate) -> Chart {
         self.world.marks = Box::new(move || fate);
         self
@@ -121,10 +131,9 @@ impl Chart {
                 .map(str::trim_start)
                 .unwrap_or_default()
         };
-        let (caller, reply) = (
-            row("caller"),
-            expected.iter().find(|line| line.starts_with("reply")),
-        );
+        let caller = row("caller");
+        let given = |name: &str| expected.iter().find(|line| line.starts_with(name));
+        let (reply, words) = (given("reply"), given("words"));
         let columns = caller.len() as u64;
         for (column, cell) in (0..).zip(caller.chars()) {
             self.schedule_caller(column * COLUMN_MS, cell);
@@ -135,12 +144,18 @@ impl Chart {
                 self.schedule_reply(column * COLUMN_MS, cell);
             }
         }
+        if let Some(words) = words {
+            for (column, cell) in (0..).zip(words[LABEL..].chars()) {
+                self.schedule_words(column * COLUMN_MS, cell);
+            }
+        }
         self.world.start();
         self.world.run_until(CallTime::from_ms(columns * COLUMN_MS));
         assert_eq!(self.world.wrong, None);
 
         let mut drawn = vec![format!("caller  {caller}")];
         drawn.extend(reply.map(|reply| reply.to_string()));
+        drawn.extend(words.map(|words| words.to_string()));
         drawn.push(format!("bot     {}", self.at_the_ear(columns)));
         drawn.extend(
             self.log(columns)
@@ -183,6 +198,20 @@ impl Chart {
         };
         self.world
             .later(at_ms, Event::Answers(u32::from(cell == 'o'), does));
+    }
+
+    fn schedule_words(&mut self, at_ms: u64, cell: char) {
+        let text = || self.texts.iter().find(|(letter, _)| *letter == cell);
+        let text = || text().map_or(String::new(), |(_, text)| (*text).to_owned());
+        let writes = match cell {
+            'a'..='z' => Writes::Partial(text()),
+            'A'..='Z' => Writes::Final(text()),
+            '!' => Writes::Fails,
+            '0'..='9' => Writes::Judges(cell as u8 % 48 * 10 + 5),
+            _ => return,
+        };
+        // In the middle of the column, behind what the core notices in it.
+        self.world.later(at_ms + 50, Event::WritesLast(0, writes));
     }
 
     /// What the caller heard, judged in the middle of each column.

@@ -4,7 +4,9 @@
 
 mod chart;
 mod doors;
+mod listener;
 mod rules;
 mod simulation;
 mod splitter;
+mod words;
 mod world;

@@ -4,6 +4,7 @@
 //! caller      talks, pauses, coughs, presses keys, hangs up; frames late and in bursts; a line silent in silence
 //! voice       fast, slow, dripping, silent, failing, hanging, babbling; with fallbacks that are no better, or alone;
 //!             the line of them changed in the middle of the call
+//! transcriber prompt, slow, silent, failing, doubled, babbling, writing of stretches that are not; with a fallback or alone
 //! responder   prompt, slow, silent, failing, babbling, hanging up, with its own sound, late for another turn
 //! carrier     far away; loses marks, returns them late or twice
 //! leg         wakes late; tells of sound that was cancelled, or lets two makers mix
@@ -14,10 +15,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::world::{Does, Event, Fate, Manner, World};
+use super::world::{Does, Event, Fate, Manner, World, Writes};
 use crate::call::input::Why;
 use crate::call::machine::Planted;
-use crate::call::output::{Note, Output};
+use crate::call::output::{Note, Output, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, samples};
 use std::cell::RefCell;
@@ -91,6 +92,9 @@ fn settings(dice: &mut Dice) -> Settings {
         mark_grace_ms: dice.from(0, 5) * 400,
         max_call_secs: dice.from(2, 20),
         own_turns: dice.once_in(8),
+        transcribed: dice.once_in(2),
+        endpointed: dice.once_in(3),
+        transcriber_deadline_ms: dice.from(0, 4) * 300,
         ..Settings::default()
     }
 }
@@ -197,6 +201,49 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
     does
 }
 
+/// What is written of a stretch that has got so far.
+fn writes(dice: &mut Dice, heard: Sounded) -> Vec<(u64, Writes)> {
+    let after_ms = dice.from(0, 400);
+    let text = |dice: &mut Dice| {
+        let ends = ["", ".", "?", ",", " and"][dice.from(0, 4) as usize];
+        dice.sentence(12) + ends
+    };
+    match heard {
+        Sounded::Started => {
+            let begins = Writes::Begins {
+                transcriber: 0,
+                fallbacks: dice.from(0, 1) as u32,
+            };
+            let partials =
+                (0..dice.from(0, 3)).map(|n| (after_ms + n * 150, Writes::Partial(text(dice))));
+            let mut all: Vec<_> = partials.collect();
+            all.push((0, begins));
+            all
+        }
+        Sounded::Paused => match dice.from(0, 9) {
+            0 => vec![(after_ms, Writes::Final(text(dice)))],
+            1..4 => vec![(after_ms, Writes::Judges(dice.from(0, 100) as u8))],
+            4 => vec![(after_ms, Writes::Fails)],
+            _ => vec![(after_ms, Writes::Partial(text(dice)))],
+        },
+        Sounded::Ended => match dice.from(0, 9) {
+            0 => Vec::new(), // silent
+            1 => vec![(after_ms, Writes::Fails)],
+            2 => vec![(after_ms + 1500, Writes::Final(text(dice)))], // slow
+            3 => vec![(after_ms, Writes::Final(" ".into()))],
+            4 => {
+                let twice = [0, 200].map(|more| (after_ms + more, Writes::Final(text(dice))));
+                twice.into()
+            }
+            5 => {
+                let babble = (0..40).map(|n| (n * 20, Writes::Partial(text(dice))));
+                babble.collect()
+            }
+            _ => vec![(after_ms, Writes::Final(text(dice)))],
+        },
+    }
+}
+
 fn manner(dice: &mut Dice) -> Manner {
     let after_ms = dice.from(0, 250);
     match dice.from(0, 16) {
@@ -253,6 +300,11 @@ fn made_up(seed: u64) -> (World, CallTime) {
     world.holds_back = !dice.once_in(6);
     caller(&mut dice, &mut world, end_ms + 1000);
     sounds_unasked(&mut dice, &mut world, settings.own_turns, end_ms);
+    for _ in 0..dice.from(0, 4) {
+        let stretch = dice.from(0, 6) as u32;
+        let stray = Writes::Final(dice.sentence(5));
+        world.later(dice.from(0, end_ms), Event::Writes(stretch, stray));
+    }
     world.line = dice.from(1, 4) as u32;
     if dice.once_in(4) {
         let voices = dice.from(1, 4) as u32;
@@ -260,10 +312,11 @@ fn made_up(seed: u64) -> (World, CallTime) {
     }
     let loses = [0, 3, 20][dice.from(0, 2) as usize];
     let dice = Rc::new(RefCell::new(dice));
-    let (one, two, three) = (dice.clone(), dice.clone(), dice);
+    let (one, two, three, four) = (dice.clone(), dice.clone(), dice.clone(), dice);
     world.responder = Box::new(move |_| answers(&mut one.borrow_mut()));
     world.voice = Box::new(move |_, _| manner(&mut two.borrow_mut()));
     world.marks = Box::new(move || fate(&mut three.borrow_mut(), loses));
+    world.transcriber = Box::new(move |_, heard| writes(&mut four.borrow_mut(), heard));
     // The last moment: the longest call, its goodbye, and twice the time to notice.
     let end = CallTime::from_ms(end_ms + settings.mark_grace_ms + 2 * world.wake_ms);
     (world, end)
@@ -341,6 +394,10 @@ const EXPECTED: &[&str] = &[
     "Heard whole",
     "Heard in part",
     "NoInput",
+    "SaidSoFar",
+    "Transcribe",
+    "Transcript",
+    "TranscriberReplaced",
     "underrun",
     // what fails
     "no_audio: it finished without sound",
@@ -348,6 +405,8 @@ const EXPECTED: &[&str] = &[
     "timeout: it gave no sound for",
     "a voice replaced, said again",
     "a voice replaced, the rest lost",
+    "it has no ear",
+    "timeout: it gave no final words for",
     "it lost its mind",
     "it gave no answer within",
     "it did not finish its reply within",
@@ -412,6 +471,8 @@ fn planted_bugs_are_found() {
         Planted::LetsTheReplacedSpeakOn,
         Planted::SaysAgainWhatWasHeard,
         Planted::WaitsForTheSilent,
+        Planted::ForgetsTheWords,
+        Planted::AsksBeforeTheWords,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

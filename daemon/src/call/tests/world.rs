@@ -2,9 +2,10 @@
 //! voice and a responder, all in virtual time. It does what it is told, and watches: whatever the core must never do
 //! is checked at every step. Charts draw what happened in it; the simulation fills it with accidents.
 
-use crate::call::input::{Input, Mark, Reply, Speech, Turn, Utterance, Why};
+use super::listener::Listener;
+use crate::call::input::{Input, Mark, Reply, Speech, Stretch, Turn, Utterance, Why, Words};
 use crate::call::machine::{Call, Floor};
-use crate::call::output::{Note, Output};
+use crate::call::output::{Note, Output, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, ms, samples};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,6 +39,20 @@ pub(super) enum Manner {
     Babbles { after_ms: u64 },
 }
 
+/// What somebody who listens to the caller makes of a stretch.
+#[derive(Clone, Debug)]
+pub(super) enum Writes {
+    Begins {
+        transcriber: u32,
+        fallbacks: u32,
+    },
+    Partial(String),
+    Final(String),
+    Fails,
+    /// The endpointer: so many percent that he has finished.
+    Judges(u8),
+}
+
 /// What becomes of a mark when its moment has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
@@ -54,6 +69,9 @@ pub(super) enum Event {
     Does(Turn, Does),
     /// For the turn that was asked about last, less so many.
     Answers(Turn, Does),
+    Writes(Stretch, Writes),
+    /// For the latest stretch, less so many.
+    WritesLast(Stretch, Writes),
     /// A voice was asked: its place in the line, and how many stand behind it.
     Begun(Utterance, u32, u32),
     /// The configuration changes: the line has so many voices now.
@@ -92,6 +110,8 @@ type Answers = Box<dyn FnMut(Turn) -> Vec<(u64, Does)>>;
 /// By the number of the utterance and the voice's place in the line.
 type Speaks = Box<dyn FnMut(Utterance, u32) -> Manner>;
 type Keeps = Box<dyn FnMut() -> Fate>;
+/// What a transcriber and an endpointer make of it, each so much later.
+type Listens = Box<dyn FnMut(Stretch, Sounded) -> Vec<(u64, Writes)>>;
 
 pub(super) struct World {
     pub(super) call: Call,
@@ -101,6 +121,7 @@ pub(super) struct World {
     /// Voices in the line.
     pub(super) line: u32,
     pub(super) marks: Keeps,
+    pub(super) transcriber: Listens,
     /// From us to the carrier.
     pub(super) latency_ms: u64,
     /// How late a deadline is noticed.
@@ -112,6 +133,7 @@ pub(super) struct World {
     /// What the core did that it must never do.
     pub(super) wrong: Option<String>,
     settings: Settings,
+    listener: Listener,
     events: BTreeMap<(CallTime, u64), Event>,
     sequence: u64,
     same_time: u32,
@@ -161,12 +183,14 @@ impl World {
             }),
             line: 1,
             marks: Box::new(|| Fate::Back { after_ms: 0 }),
+            transcriber: Box::new(|_, _| Vec::new()),
             latency_ms: 0,
             wake_ms: 0,
             holds_back: true,
             log: Vec::new(),
             heard: Vec::new(),
             wrong: None,
+            listener: Listener::new(&settings),
             settings,
             events: BTreeMap::new(),
             sequence: 0,
@@ -297,6 +321,10 @@ impl World {
             Event::Stop(why) => self.tell(Input::Stop(why)),
             Event::Does(turn, does) => self.does(turn, does),
             Event::Answers(before, does) => self.does(self.asked.saturating_sub(before), does),
+            Event::Writes(stretch, writes) => self.writes(stretch, writes),
+            Event::WritesLast(before, writes) => {
+                self.writes(self.listener.latest.saturating_sub(before), writes);
+            }
             Event::Begun(utterance, voice, fallbacks) => self.tell(Input::Speech {
                 utterance,
                 speech: Speech::Begun { voice, fallbacks },
@@ -378,6 +406,27 @@ impl World {
         }
     }
 
+    fn writes(&mut self, stretch: Stretch, writes: Writes) {
+        self.listener.wrote(stretch, &writes);
+        let words = match &writes {
+            Writes::Begins {
+                transcriber,
+                fallbacks,
+            } => Words::Begun {
+                transcriber: *transcriber,
+                fallbacks: *fallbacks,
+            },
+            Writes::Partial(text) => Words::Partial(text),
+            Writes::Final(text) => Words::Final(text),
+            Writes::Fails => Words::Failed("it has no ear"),
+            Writes::Judges(percent) => {
+                let percent = *percent;
+                return self.tell(Input::Finished { stretch, percent });
+            }
+        };
+        self.tell(Input::Transcript { stretch, words });
+    }
+
     /// The carrier has nothing more to play.
     fn falls_silent(&mut self) {
         let now = self.now;
@@ -442,7 +491,20 @@ impl World {
             }
             let whole = self.whole.take();
             match output {
-                Output::Respond { turn, .. } => self.respond(turn),
+                Output::Respond { turn, prompt, .. } => {
+                    if let Some(wrong) = self.listener.asked(self.now, &prompt) {
+                        self.wrong(wrong);
+                    }
+                    self.respond(turn);
+                }
+                Output::Transcribe { stretch, heard } => {
+                    if let Some(wrong) = self.listener.told(self.now, stretch, heard) {
+                        self.wrong(wrong);
+                    }
+                    for (after_ms, writes) in (self.transcriber)(stretch, heard) {
+                        self.later(after_ms, Event::Writes(stretch, writes));
+                    }
+                }
                 Output::Speak {
                     utterance,
                     text,
@@ -529,7 +591,6 @@ impl World {
                 Output::HeardWhole { .. }
                 | Output::HangUp
                 | Output::SaidSoFar { .. }
-                | Output::Transcribe { .. }
                 | Output::Hold { .. }
                 | Output::Forget
                 | Output::Depart(_)

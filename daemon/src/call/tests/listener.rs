@@ -1,0 +1,110 @@
+//! Those who listen beside the core, and what it may do with what they say: the part of the [`World`](super::world)
+//! that watches stretches of speech and words.
+
+use super::world::Writes;
+use crate::call::input::Stretch;
+use crate::call::output::{Prompt, Sounded};
+use crate::call::settings::Settings;
+use crate::call::time::CallTime;
+
+pub(super) struct Listener {
+    pub(super) latest: Stretch,
+    /// How far the latest stretch has got.
+    heard: Option<Sounded>,
+    ended_at: CallTime,
+    /// What was written of it.
+    text: String,
+    /// It has its final text.
+    whole: bool,
+    /// It will have none.
+    lost: bool,
+    /// How long an answer may wait for words; `None`: not at all.
+    patience_ms: Option<u64>,
+}
+
+impl Listener {
+    pub(super) fn new(settings: &Settings) -> Listener {
+        let patience_ms = settings.transcriber_deadline_ms;
+        Listener {
+            latest: 0,
+            heard: None,
+            ended_at: CallTime(0),
+            text: String::new(),
+            whole: false,
+            lost: false,
+            patience_ms: (settings.transcribed && patience_ms > 0).then_some(patience_ms),
+        }
+    }
+
+    /// The core tells how far a stretch has got. Returns what is wrong with that.
+    pub(super) fn told(
+        &mut self,
+        now: CallTime,
+        stretch: Stretch,
+        heard: Sounded,
+    ) -> Option<String> {
+        let before = self.heard.replace(heard);
+        let open = !matches!(before, None | Some(Sounded::Ended));
+        let fits = match heard {
+            Sounded::Started if stretch == self.latest => before == Some(Sounded::Paused),
+            Sounded::Started => stretch == self.latest + 1 && !open,
+            Sounded::Paused => stretch == self.latest && before == Some(Sounded::Started),
+            Sounded::Ended => stretch == self.latest && open,
+        };
+        if stretch != self.latest {
+            self.latest = stretch;
+            self.text.clear();
+            self.lost = false;
+        }
+        match heard {
+            Sounded::Started => self.whole = false,
+            Sounded::Paused => {}
+            Sounded::Ended => self.ended_at = now,
+        }
+        (!fits).then(|| {
+            format!(
+                "stretch {stretch} {heard:?} after {before:?} of {}",
+                self.latest
+            )
+        })
+    }
+
+    /// Somebody is about to tell the core this.
+    pub(super) fn wrote(&mut self, stretch: Stretch, writes: &Writes) {
+        if stretch != self.latest || stretch == 0 {
+            return;
+        }
+        match writes {
+            Writes::Partial(text) if !self.whole => text.trim().clone_into(&mut self.text),
+            Writes::Final(text) if !self.whole => {
+                text.trim().clone_into(&mut self.text);
+                self.whole = true;
+            }
+            Writes::Fails => self.lost |= !self.whole,
+            Writes::Begins { .. } | Writes::Partial(_) | Writes::Final(_) | Writes::Judges(_) => {}
+        }
+    }
+
+    /// A responder is asked about what was heard. Returns what is wrong with that.
+    pub(super) fn asked(&self, now: CallTime, prompt: &Prompt) -> Option<String> {
+        let Prompt::Speech { text } = prompt else {
+            return None;
+        };
+        let due = self
+            .patience_ms
+            .map(|patience_ms| self.ended_at.plus_ms(patience_ms));
+        if due.is_some_and(|due| now < due) && !self.whole && !self.lost {
+            return Some(format!(
+                "it is asked before the words of stretch {} have come",
+                self.latest
+            ));
+        }
+        let told = text.as_deref().unwrap_or_default();
+        (!told.ends_with(&self.text)).then(|| {
+            format!(
+                "it is asked about {told:?}, but {:?} was said last",
+                self.text
+            )
+        })
+    }
+}

@@ -1,0 +1,322 @@
+//! The caller's words: his stretches of speech, what a transcriber made of each, and how long it is awaited. It holds
+//! no sound, and when a turn is over is decided next door in `turns`.
+//!
+//! ```text
+//!  ear           Started ──── Paused ──── WentOn ──── Paused ──── Ended ─ transcriber_deadline_ms ─→ late
+//!  transcriber        "I'd like"  "I'd like a"   "I'd like a table"    ─→ Final
+//!  a stretch     Coming ─────────────────────────────────────────────────→ Whole, or Lost: failed, or late
+//! ```
+//!
+//! A turn is made of its stretches, usually of one: he may go on while the words of the last one are awaited. Stretches
+//! that have no turn (a cough while the agent speaks) are kept as well, because their words may give them one.
+
+use super::input::{Stretch, Words};
+use super::machine::Call;
+#[cfg(test)]
+use super::machine::Planted;
+use super::output::{Note, Output, Sounded};
+use super::responders::bounded;
+use super::time::CallTime;
+use std::collections::VecDeque;
+
+/// So much of the text of one stretch is kept: minutes of speech.
+pub const MAX_STRETCH_BYTES: usize = 4000;
+
+/// So much of the text of one turn is told, from its beginning.
+pub const MAX_TURN_BYTES: usize = 8000;
+
+/// Stretches whose words are remembered. An older one of the turn is kept as text and can no longer change.
+const MAX_STRETCHES: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// More may come.
+    Coming,
+    /// All words are there.
+    Whole,
+    /// Nothing more is waited for.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Spoken {
+    number: Stretch,
+    from_ms: u64,
+    /// When the last voice of it was heard, once it is over.
+    to: CallTime,
+    spoke_ms: u64,
+    /// When the transcriber was told that it is over.
+    ended: Option<CallTime>,
+    text: String,
+    progress: Progress,
+    /// Who hears it, and how many stand behind him.
+    transcriber: u32,
+    fallbacks: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    stretches: VecDeque<Spoken>,
+    latest: Stretch,
+    /// The first stretch of the caller's turn.
+    turn_from: Stretch,
+    /// Of the turn, what lies in stretches that are no longer kept.
+    earlier_text: String,
+    earlier_ms: u64,
+}
+
+impl Transcript {
+    /// The latest stretch; 0 before the first.
+    pub(super) fn latest(&self) -> Stretch {
+        self.latest
+    }
+
+    /// What is known by now of the words of a stretch.
+    #[allow(dead_code)] // asked for as soon as words decide about a barge-in
+    pub(super) fn words_of(&self, stretch: Stretch) -> &str {
+        self.stretches
+            .iter()
+            .find(|spoken| spoken.number == stretch)
+            .map_or("", |spoken| spoken.text.as_str())
+    }
+
+    fn begin(&mut self) {
+        self.latest += 1;
+        if self.stretches.len() == MAX_STRETCHES
+            && let Some(oldest) = self.stretches.pop_front()
+            && oldest.number >= self.turn_from
+        {
+            self.earlier_ms += oldest.spoke_ms;
+            join(&mut self.earlier_text, &oldest.text);
+        }
+        self.stretches.push_back(Spoken {
+            number: self.latest,
+            from_ms: 0,
+            to: CallTime(0),
+            spoke_ms: 0,
+            ended: None,
+            text: String::new(),
+            progress: Progress::Coming,
+            transcriber: 0,
+            fallbacks: 0,
+        });
+    }
+
+    /// The latest stretch begins a turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn_from = self.latest;
+        self.earlier_text.clear();
+        self.earlier_ms = 0;
+    }
+
+    fn of_turn(&self) -> impl Iterator<Item = &Spoken> {
+        self.stretches
+            .iter()
+            .filter(|spoken| spoken.number >= self.turn_from)
+    }
+
+    /// Everything said in the turn so far; `None` if no words are known.
+    pub(super) fn turn_text(&self) -> Option<String> {
+        let mut text = self.earlier_text.clone();
+        for spoken in self.of_turn() {
+            join(&mut text, &spoken.text);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// How long he spoke in the turn, and when the last of it was heard.
+    pub(super) fn turn_spoke(&self) -> (u64, CallTime) {
+        let spoke_ms: u64 = self.of_turn().map(|spoken| spoken.spoke_ms).sum();
+        let to = self
+            .stretches
+            .back()
+            .map_or(CallTime(0), |spoken| spoken.to);
+        (self.earlier_ms + spoke_ms, to)
+    }
+}
+
+/// Adds words to words, up to the bound of a turn.
+fn join(text: &mut String, more: &str) {
+    if !text.is_empty() && !more.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(more);
+    text.truncate(cut(text, MAX_TURN_BYTES).len());
+}
+
+/// So much of a text as is kept, cut between letters.
+pub(super) fn cut(text: &str, most_bytes: usize) -> &str {
+    let mut end = text.len().min(most_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+impl Call {
+    /// The ear noticed something: who listens beside us is told, whoever has the floor.
+    pub(super) fn transcribe(&mut self, heard: Sounded) {
+        if self.settings.transcribed || self.settings.endpointed {
+            let stretch = self.transcript.latest();
+            self.put(Output::Transcribe { stretch, heard });
+        }
+    }
+
+    pub(super) fn stretch_began(&mut self) {
+        self.transcript.begin();
+        self.transcribe(Sounded::Started);
+    }
+
+    pub(super) fn stretch_went_on(&mut self) {
+        if let Some(spoken) = self.transcript.stretches.back_mut()
+            && spoken.progress == Progress::Whole
+        {
+            spoken.progress = Progress::Coming; // its words were final too early
+        }
+        self.transcribe(Sounded::Started);
+    }
+
+    /// The latest stretch is over; its last voice was heard at `to`.
+    pub(super) fn stretch_ended(&mut self, now: CallTime, spoke_ms: u64, to: CallTime) {
+        self.transcribe(Sounded::Ended);
+        if let Some(spoken) = self.transcript.stretches.back_mut() {
+            spoken.from_ms = to.as_ms().saturating_sub(spoke_ms);
+            spoken.to = to;
+            spoken.spoke_ms = spoke_ms;
+            spoken.ended = Some(now);
+        }
+        self.tell_words(now, self.transcript.latest());
+    }
+
+    /// A transcriber delivered something. What belongs to a stretch of long ago, or of nobody, is nothing to speak of.
+    pub(super) fn transcribed(&mut self, now: CallTime, stretch: Stretch, words: Words<'_>) {
+        let mut spoken = self.transcript.stretches.iter_mut();
+        let Some(spoken) = spoken.find(|spoken| spoken.number == stretch) else {
+            return;
+        };
+        match words {
+            Words::Begun {
+                transcriber,
+                fallbacks,
+            } => {
+                spoken.transcriber = transcriber;
+                spoken.fallbacks = fallbacks;
+            }
+            Words::Partial(text) if spoken.progress != Progress::Whole => {
+                self.words(now, stretch, text);
+            }
+            Words::Final(text) if spoken.progress != Progress::Whole => {
+                spoken.progress = Progress::Whole;
+                self.words(now, stretch, text);
+                self.tell_words(now, stretch);
+            }
+            Words::Failed(reason) if spoken.progress == Progress::Coming => {
+                self.transcriber_failed(now, stretch, reason);
+            }
+            // Doubled, or behind the final words.
+            Words::Partial(_) | Words::Final(_) | Words::Failed(_) => {}
+        }
+    }
+
+    fn words(&mut self, now: CallTime, stretch: Stretch, text: &str) {
+        let text = cut(text.trim(), MAX_STRETCH_BYTES);
+        let mut stretches = self.transcript.stretches.iter_mut();
+        let Some(spoken) = stretches.find(|spoken| spoken.number == stretch) else {
+            return;
+        };
+        let new = spoken.text != text;
+        #[cfg(test)]
+        let new = new && self.planted != Some(Planted::ForgetsTheWords);
+        if new {
+            text.clone_into(&mut spoken.text);
+        }
+        if !self.his_turn {
+            self.words_came(now);
+        } else if new && stretch >= self.transcript.turn_from {
+            self.tell_said_so_far();
+        }
+    }
+
+    pub(super) fn tell_said_so_far(&mut self) {
+        if let Some(text) = self.transcript.turn_text() {
+            let turn = self.asked + 1;
+            self.put(Output::SaidSoFar { turn, text });
+        }
+    }
+
+    /// The story is told the words of a stretch once it is over and they are final.
+    fn tell_words(&mut self, now: CallTime, stretch: Stretch) {
+        let mut stretches = self.transcript.stretches.iter();
+        if let Some(spoken) = stretches.find(|spoken| spoken.number == stretch)
+            && spoken.progress == Progress::Whole
+            && let Some(ended) = spoken.ended
+        {
+            let note = Note::Transcript {
+                stretch,
+                text: spoken.text.clone(),
+                from_ms: spoken.from_ms,
+                to_ms: spoken.to.as_ms(),
+                after_ms: now.ms_since(ended),
+            };
+            self.note(note);
+        }
+    }
+
+    /// Are there words of the caller's turn that are worth waiting for?
+    pub(super) fn awaits_words(&self) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Planted::AsksBeforeTheWords) {
+            return false;
+        }
+        self.settings.transcribed
+            && self.settings.transcriber_deadline_ms > 0
+            && (self.transcript.of_turn()).any(|spoken| spoken.progress == Progress::Coming)
+    }
+
+    pub(super) fn transcriber_deadline(&self) -> Option<CallTime> {
+        let patience_ms = self.settings.transcriber_deadline_ms;
+        if !self.settings.transcribed || patience_ms == 0 || self.own_turns {
+            return None;
+        }
+        let coming = |spoken: &&Spoken| spoken.progress == Progress::Coming;
+        let ended = self.transcript.stretches.iter().filter(coming);
+        Some(
+            ended
+                .filter_map(|spoken| spoken.ended)
+                .min()?
+                .plus_ms(patience_ms),
+        )
+    }
+
+    pub(super) fn transcriber_is_late(&mut self, now: CallTime) {
+        let patience_ms = self.settings.transcriber_deadline_ms;
+        let late = |spoken: &&Spoken| {
+            let due = spoken.ended.map(|ended| ended.plus_ms(patience_ms));
+            spoken.progress == Progress::Coming && due.is_some_and(|due| due <= now)
+        };
+        while let Some(late) = self.transcript.stretches.iter().find(late) {
+            let reason = format!(
+                "timeout: it gave no final words for {patience_ms} ms; going on without them"
+            );
+            self.transcriber_failed(now, late.number, &reason);
+        }
+    }
+
+    fn transcriber_failed(&mut self, now: CallTime, stretch: Stretch, reason: &str) {
+        let mut stretches = self.transcript.stretches.iter_mut();
+        let Some(spoken) = stretches.find(|spoken| spoken.number == stretch) else {
+            return;
+        };
+        spoken.progress = Progress::Lost;
+        if spoken.fallbacks == 0 {
+            return self.failed("transcriber", reason);
+        }
+        let note = Note::TranscriberReplaced {
+            stretch,
+            transcriber: spoken.transcriber,
+            after_ms: spoken.ended.map_or(0, |ended| now.ms_since(ended)),
+            reason: bounded(reason),
+        };
+        self.note(note);
+    }
+}
