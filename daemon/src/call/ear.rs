@@ -59,6 +59,8 @@ pub(super) struct Ear {
     enough_frames: u64,
     pause_ms: u64,
     end_ms: u64,
+    /// The same for this pause.
+    wait_ms: u64,
 }
 
 impl Ear {
@@ -81,6 +83,7 @@ impl Ear {
             enough_frames: settings.start_voiced_ms.div_ceil(FRAME_MS).clamp(1, window),
             pause_ms: PAUSE_MS.min(end_ms),
             end_ms,
+            wait_ms: end_ms,
         }
     }
 
@@ -101,6 +104,7 @@ impl Ear {
             Phase::Stopping if voiced => {
                 self.last_voiced = now;
                 self.run_ms = FRAME_MS;
+                self.wait_ms = self.end_ms;
                 self.phase = Phase::Speaking;
                 Some(Noticed::WentOn)
             }
@@ -123,6 +127,7 @@ impl Ear {
         self.began = CallTime(now.0.saturating_sub(oldest * FRAME_MS * 1000));
         self.last_voiced = now;
         self.run_ms = frames * FRAME_MS;
+        self.wait_ms = self.end_ms;
         self.phase = Phase::Speaking;
         Some(Noticed::Started)
     }
@@ -132,8 +137,13 @@ impl Ear {
         match self.phase {
             Phase::Quiet | Phase::Starting => None,
             Phase::Speaking => Some(self.last_voiced.plus_ms(self.pause_ms)),
-            Phase::Stopping => Some(self.last_voiced.plus_ms(self.end_ms)),
+            Phase::Stopping => Some(self.last_voiced.plus_ms(self.wait_ms)),
         }
+    }
+
+    /// This pause, if it lasts so long from the last voice, is the end. Holds until he goes on.
+    pub(super) fn wait(&mut self, wait_ms: u64) {
+        self.wait_ms = wait_ms.max(FRAME_MS);
     }
 
     /// Time has passed. To be asked until it notices nothing: a late wake may find a pause and the end behind it.
@@ -157,6 +167,10 @@ impl Ear {
     /// Has speech begun that has not ended? A pause is not the end.
     pub(super) fn in_speech(&self) -> bool {
         self.phase == Phase::Speaking || self.paused()
+    }
+
+    pub(super) fn last_voiced(&self) -> CallTime {
+        self.last_voiced
     }
 
     pub(super) fn paused(&self) -> bool {
@@ -243,6 +257,22 @@ mod tests {
             "ssss..........s......................",
             "...S....p.....w....p..............E..",
         );
+    }
+
+    #[test]
+    fn the_wait_of_a_pause_holds_until_he_goes_on() {
+        let mut ear = Ear::new(&Settings::default());
+        assert_eq!(hears(&mut ear, "sssss"), "...S.");
+        assert_eq!(
+            ear.timeout(CallTime::from_ms(1180)),
+            Some(Noticed::Paused),
+            "100 ms after the last voice"
+        );
+        ear.wait(160);
+        assert_eq!(ear.deadline(), Some(CallTime::from_ms(1240)));
+        ear.frame(CallTime::from_ms(1200), true);
+        assert!(ear.timeout(CallTime::from_ms(1300)).is_some());
+        assert_eq!(ear.deadline(), Some(CallTime::from_ms(1600)));
     }
 
     #[test]

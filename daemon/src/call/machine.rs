@@ -6,6 +6,7 @@
 //! it off the state, so none can be forgotten.
 
 use super::ear::Ear;
+use super::endpoint::Endpoint;
 use super::input::{Input, Turn, Utterance, Why};
 use super::output::{Note, Output, Sounded, Timer};
 use super::playout::{Pace, Playout};
@@ -60,6 +61,7 @@ pub(super) enum Planted {
     WaitsForTheSilent,
     ForgetsTheWords,
     AsksBeforeTheWords,
+    KeepsTheVerdict,
     NeverEnds,
 }
 
@@ -69,13 +71,14 @@ pub struct Call {
     pub(super) settings: Arc<Settings>,
     pub(super) pace: Pace,
     /// The latest time we were told.
-    now: CallTime,
+    pub(super) now: CallTime,
     started: bool,
     pub(super) floor: Floor,
     pub(super) own_turns: bool,
 
     pub(super) ear: Ear,
     pub(super) transcript: Transcript,
+    pub(super) endpoint: Endpoint,
     /// The caller is in the middle of turn `asked + 1`.
     pub(super) his_turn: bool,
     /// The latest turn the responder was asked to answer.
@@ -130,6 +133,7 @@ impl Call {
             own_turns: settings.own_turns,
             ear: Ear::new(&settings),
             transcript: Transcript::default(),
+            endpoint: Endpoint::default(),
             his_turn: false,
             asked: 0,
             quiet_since: CallTime(0),
@@ -203,7 +207,8 @@ impl Call {
             Input::Speech { utterance, speech } => self.spoken(now, utterance, speech),
             Input::Marked(mark) => self.marked(now, mark),
             Input::Transcript { stretch, words } => self.transcribed(now, stretch, words),
-            Input::Finished { .. } | Input::TakenBack { .. } | Input::Returned(_) => {}
+            Input::Finished { stretch, percent } => self.judged(now, stretch, percent),
+            Input::TakenBack { .. } | Input::Returned(_) => {}
             Input::Stop(why) => return self.end(now, why),
         }
         self.settle(now);
@@ -329,6 +334,7 @@ impl Call {
             self.quiet_since = now;
             if self.ear.in_speech() && !self.own_turns && !self.his_turn {
                 self.begin_turn(); // he began while the agent was speaking and is still at it
+                self.end_turn_if_over(now);
             }
         }
     }

@@ -14,10 +14,11 @@
 //! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening;   Ended from anywhere
 //! ```
 //!
-//! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?) and `turns` (whose floor is it?). The
-//! agent's side is `responders` (who answers, and with what), `splitter` (utterances cut from an answer as it is
-//! written), `saying` (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is
-//! sent) and `playout` (what the caller has heard by now). `machine` holds them together and owns the deadlines.
+//! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?), `endpoint` (has he finished, by his
+//! words and their `sentence`?) and `turns` (whose floor is it?). The agent's side is `responders` (who answers, and with
+//! what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's
+//! ear), `speaking` (who makes their sound and when it is sent) and `playout` (what the caller has heard by now).
+//! `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
 //!
@@ -34,12 +35,14 @@
 
 mod barge_in;
 mod ear;
+mod endpoint;
 mod input;
 mod machine;
 mod output;
 mod playout;
 mod responders;
 mod saying;
+mod sentence;
 mod settings;
 mod speaking;
 mod splitter;

@@ -72,7 +72,6 @@ impl Transcript {
     }
 
     /// What is known by now of the words of a stretch.
-    #[allow(dead_code)] // asked for as soon as words decide about a barge-in
     pub(super) fn words_of(&self, stretch: Stretch) -> &str {
         self.stretches
             .iter()
@@ -204,11 +203,13 @@ impl Call {
             }
             Words::Partial(text) if spoken.progress != Progress::Whole => {
                 self.words(now, stretch, text);
+                self.words_came_for(now, stretch);
             }
             Words::Final(text) if spoken.progress != Progress::Whole => {
                 spoken.progress = Progress::Whole;
                 self.words(now, stretch, text);
                 self.tell_words(now, stretch);
+                self.words_came_for(now, stretch);
             }
             Words::Failed(reason) if spoken.progress == Progress::Coming => {
                 self.transcriber_failed(now, stretch, reason);

@@ -42,6 +42,7 @@ impl Call {
         match noticed {
             Some(Noticed::Started) => {
                 self.stretch_began();
+                self.forget_pause();
                 match self.floor {
                     // He goes on while his last words are awaited: it is still the same turn.
                     Floor::Listening if self.his_turn => self.tell_speaking(),
@@ -63,10 +64,12 @@ impl Call {
                     self.put(Output::SpeechPaused {
                         turn: self.asked + 1,
                     });
+                    self.choose_wait(now);
                 }
             }
             Some(Noticed::WentOn) => {
                 self.stretch_went_on();
+                self.forget_pause();
                 self.tell_speaking();
             }
             // If it was his turn, that is over as well, as soon as all its words are there.
@@ -100,6 +103,7 @@ impl Call {
             self.put(Output::SpeechPaused { turn });
         }
         self.tell_said_so_far();
+        self.choose_wait(self.now);
     }
 
     pub(super) fn end_turn_if_over(&mut self, now: CallTime) {
@@ -117,7 +121,7 @@ impl Call {
             turn: self.asked + 1,
             spoke_ms,
             waited_ms: now.ms_since(to),
-            reason: "silence",
+            reason: self.endpoint.reason,
         });
         let text = self.transcript.turn_text();
         self.ask(now, Prompt::Speech { text });

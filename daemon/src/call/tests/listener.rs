@@ -20,6 +20,9 @@ pub(super) struct Listener {
     lost: bool,
     /// How long an answer may wait for words; `None`: not at all.
     patience_ms: Option<u64>,
+    /// The endpointer's verdict since he last spoke.
+    percent: Option<u8>,
+    waits: [(&'static str, u64); 5],
 }
 
 impl Listener {
@@ -32,6 +35,14 @@ impl Listener {
             text: String::new(),
             whole: false,
             lost: false,
+            percent: None,
+            waits: [
+                ("silence", settings.end_of_turn_ms),
+                ("finished sentence", settings.finished_ms),
+                ("endpointer: finished", settings.finished_ms),
+                ("unfinished sentence", settings.unfinished_ms),
+                ("endpointer: unfinished", settings.unfinished_ms),
+            ],
             patience_ms: (settings.transcribed && patience_ms > 0).then_some(patience_ms),
         }
     }
@@ -57,7 +68,10 @@ impl Listener {
             self.lost = false;
         }
         match heard {
-            Sounded::Started => self.whole = false,
+            Sounded::Started => {
+                self.whole = false;
+                self.percent = None;
+            }
             Sounded::Paused => {}
             Sounded::Ended => self.ended_at = now,
         }
@@ -81,8 +95,26 @@ impl Listener {
                 self.whole = true;
             }
             Writes::Fails => self.lost |= !self.whole,
-            Writes::Begins { .. } | Writes::Partial(_) | Writes::Final(_) | Writes::Judges(_) => {}
+            Writes::Judges(percent) => self.percent = Some(*percent),
+            Writes::Begins { .. } | Writes::Partial(_) | Writes::Final(_) => {}
         }
+    }
+
+    /// A turn ended for this reason. Returns what is wrong with that.
+    pub(super) fn turn_ended(&self, reason: &str, waited_ms: u64) -> Option<String> {
+        let wait = self.waits.iter().find(|(known, _)| *known == reason);
+        let judged = match self.percent {
+            Some(50..) => reason != "endpointer: unfinished",
+            Some(_) => reason != "endpointer: finished",
+            None => !reason.starts_with("endpointer"),
+        };
+        let waited = wait.is_some_and(|(_, wait_ms)| waited_ms >= *wait_ms);
+        (!judged || !waited).then(|| {
+            format!(
+                "the turn ended after {waited_ms} ms for {reason:?}; verdict {:?}",
+                self.percent
+            )
+        })
     }
 
     /// A responder is asked about what was heard. Returns what is wrong with that.

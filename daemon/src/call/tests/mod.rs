@@ -4,6 +4,7 @@
 
 mod chart;
 mod doors;
+mod endpoint;
 mod listener;
 mod rules;
 mod simulation;

@@ -92,6 +92,9 @@ fn settings(dice: &mut Dice) -> Settings {
         mark_grace_ms: dice.from(0, 5) * 400,
         max_call_secs: dice.from(2, 20),
         own_turns: dice.once_in(8),
+        finished_ms: dice.from(0, 3) * 60,
+        unfinished_ms: dice.from(0, 12) * 100,
+        unfinished_words: vec!["and".into()],
         transcribed: dice.once_in(2),
         endpointed: dice.once_in(3),
         transcriber_deadline_ms: dice.from(0, 4) * 300,
@@ -395,6 +398,11 @@ const EXPECTED: &[&str] = &[
     "Heard in part",
     "NoInput",
     "SaidSoFar",
+    "turn: silence",
+    "turn: finished sentence",
+    "turn: unfinished sentence",
+    "turn: endpointer: finished",
+    "turn: endpointer: unfinished",
     "Transcribe",
     "Transcript",
     "TranscriberReplaced",
@@ -434,6 +442,7 @@ fn kind(output: &Output) -> String {
         Output::Note(Note::VoiceReplaced { .. }) => {
             return "a voice replaced, the rest lost".into();
         }
+        Output::Note(Note::TurnEnded { reason, .. }) => return format!("turn: {reason}"),
         Output::Note(Note::Failed { text, .. }) => {
             return text
                 .split(char::is_numeric)
@@ -473,6 +482,7 @@ fn planted_bugs_are_found() {
         Planted::WaitsForTheSilent,
         Planted::ForgetsTheWords,
         Planted::AsksBeforeTheWords,
+        Planted::KeepsTheVerdict,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

@@ -573,6 +573,13 @@ impl World {
                     self.owed.insert(utterance);
                 }
                 Output::Note(Note::BargeIn { .. }) => barged_in = true,
+                Output::Note(Note::TurnEnded {
+                    reason, waited_ms, ..
+                }) => {
+                    if let Some(wrong) = self.listener.turn_ended(reason, waited_ms) {
+                        self.wrong(wrong);
+                    }
+                }
                 Output::Done(why) => {
                     self.done = Some(why);
                     self.falls_silent();
@@ -604,7 +611,6 @@ impl World {
                     | Note::Departed { .. }
                     | Note::Returned { .. }
                     | Note::CallerStarted { .. }
-                    | Note::TurnEnded { .. }
                     | Note::Answered { .. }
                     | Note::Digit { .. }
                     | Note::NoInput { .. }
