@@ -96,10 +96,13 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 const EXCEPT: &[(&str, &str)] = &[
     ("carrier/twilio/rest/client.rs", "tokio"),
     ("accounts/clock.rs", "Instant::"),
+    // One call: code compiled for AVX2, after asking whether this processor has it. No safe way to that is stable.
+    ("media/silero/avx2.rs", UNSAFE),
 ];
 
-/// The only rooms that may hold `unsafe`.
-const UNSAFE: &[&str] = &["plugin"];
+/// What only these rooms may say.
+const UNSAFE: &str = "unsafe ";
+const UNSAFE_ROOMS: &[&str] = &["plugin"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -203,20 +206,20 @@ fn rooms_stay_away_from_what_is_not_theirs() {
             continue;
         }
         let code = code(&text);
+        let excepted = |word: &str| {
+            EXCEPT
+                .iter()
+                .any(|(file, excepted)| path.ends_with(file) && *excepted == word)
+        };
         for (_, words) in FORBIDDEN.iter().filter(|(name, _)| *name == room) {
-            let excepted = |word: &str| {
-                EXCEPT
-                    .iter()
-                    .any(|(file, excepted)| path.ends_with(file) && *excepted == word)
-            };
             let said = words.iter().filter(|word| code.contains(**word));
             for word in said.filter(|word| !excepted(word)) {
                 wrong.push(format!("{}: {room} must not say `{word}`", path.display()));
             }
         }
-        if !UNSAFE.contains(&room.as_str()) && code.contains("unsafe ") {
+        if !UNSAFE_ROOMS.contains(&room.as_str()) && code.contains(UNSAFE) && !excepted(UNSAFE) {
             wrong.push(format!(
-                "{}: `unsafe` belongs to {UNSAFE:?}",
+                "{}: `unsafe` belongs to {UNSAFE_ROOMS:?}",
                 path.display()
             ));
         }
