@@ -12,15 +12,8 @@ impl Call {
     pub(super) fn heard(&mut self, now: CallTime, voiced: bool) {
         let noticed = self.ear.frame(now, voiced);
         self.noticed(now, noticed);
-        let speaking = matches!(self.floor, Floor::Greeting | Floor::Speaking);
-        if voiced
-            && speaking
-            && self.settings.barge_in
-            && self.may_be_stopped()
-            && self.ear.voiced_ms() >= self.settings.barge_in_ms
-            && self.ear.in_speech()
-        {
-            self.barge_in(now);
+        if voiced {
+            self.spoke_over(now);
         }
     }
 
@@ -125,21 +118,6 @@ impl Call {
         });
         let text = self.transcript.turn_text();
         self.ask(now, Prompt::Speech { text });
-    }
-
-    /// For good, today. To make it reversible, keep what `silence_agent` gives up: it is given up nowhere else.
-    fn barge_in(&mut self, now: CallTime) {
-        let utterance = self
-            .sayings
-            .front()
-            .map_or(self.utterance, |saying| saying.utterance);
-        let voiced_ms = self.ear.voiced_ms();
-        self.silence_agent(now);
-        self.note(Note::BargeIn {
-            utterance,
-            voiced_ms,
-        });
-        self.begin_turn();
     }
 
     pub(super) fn digit(&mut self, now: CallTime, digit: char) {
