@@ -289,6 +289,8 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *
  *   {"do": "hang_up"}     end the call once what was said has been heard
  *   {"do": "own_turns"}   during start: "turns" is "own" for this call
+ *   {"do": "take", "first": true, "digits": true, "silence": false}   during start: for this call instead of
+ *                         "speaks_first", "takes_digits" and "takes_silence"; what is left out stays
  *   {"do": "transfer", "to": "+15550100"}       connect the caller to that number once what was said has been heard;
  *                                               RETURNED tells how it went if he is still there afterwards
  *   {"do": "send_digits", "digits": "1w23#"}    press keys on his line, w is half a second; RETURNED follows

@@ -111,7 +111,7 @@ pub mod prelude {
     pub use crate::info::{CallInfo, Nothing, StartInfo};
     pub use crate::inline::{Inline, InlineEvent};
     pub use crate::out::{Out, Sent};
-    pub use crate::responder::{Call, Event, Responder};
+    pub use crate::responder::{Call, Event, Responder, Wants};
     pub use crate::secret::Secret;
     pub use crate::transcriber::{Heard, Listening, Transcriber};
     pub use crate::tts::{Audio, Say, Tts};

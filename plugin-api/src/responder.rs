@@ -42,12 +42,40 @@ pub trait Responder: Send + Sync + Sized + 'static {
     /// caller, as the agent's `no_input_text` says.
     const TAKES_SILENCE: bool = false;
 
+    /// What an instance with this configuration wants, where that is less or more than the constants say.
+    fn wants(config: &Self::Config) -> Wants {
+        let _ = config;
+        Wants::of::<Self>()
+    }
+
     /// Makes the instance; the host waits 10 seconds at most.
     fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>>;
 
     /// Answers one call until [`Call::next`] says `None`. After that it has 5 seconds to finish. If it ends before
     /// the call does, every later turn is told to the host as failed.
     fn run(&self, call: Call) -> impl Future<Output = Result<()>>;
+}
+
+/// What is told to a responder as a turn of its own, beside what the caller says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// As [`Responder::SPEAKS_FIRST`].
+    pub first: bool,
+    /// As [`Responder::TAKES_DIGITS`].
+    pub digits: bool,
+    /// As [`Responder::TAKES_SILENCE`].
+    pub silence: bool,
+}
+
+impl Wants {
+    /// What the constants say.
+    fn of<R: Responder>() -> Wants {
+        Wants {
+            first: R::SPEAKS_FIRST,
+            digits: R::TAKES_DIGITS,
+            silence: R::TAKES_SILENCE,
+        }
+    }
 }
 
 /// What happens in a call.
@@ -214,6 +242,21 @@ impl Call {
         let turn = self.turn();
         self.inbox.answered();
         taken(self.inbox.emit(kind::DONE, turn, flag::LAST, &[]).await)
+    }
+
+    /// This turn is not answered, and why: a sentence for the log, cut at 400 bytes. The next one may be. Where another
+    /// responder stands behind this one in the configuration, it answers instead.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn failed(&mut self, why: &str) -> Result<()> {
+        let turn = self.turn();
+        self.inbox.answered();
+        taken(
+            self.inbox
+                .emit(kind::FAILED, turn, flag::LAST, failed_text(why))
+                .await,
+        )
     }
 
     /// End the call once the caller has heard what was said so far.
@@ -401,6 +444,12 @@ pub(crate) async fn attend(
 /// The [`Role`] of a responder.
 pub struct ResponderRole<R>(PhantomData<R>);
 
+/// An opened instance.
+pub struct Instance {
+    worker: Worker<Call>,
+    wants: Wants,
+}
+
 /// The media thread's end of a stream.
 pub struct Stream(Arc<Inbox>);
 
@@ -412,7 +461,7 @@ impl Drop for Stream {
 
 impl<R: Responder> Role for ResponderRole<R> {
     const BIT: u64 = role::RESPONDER;
-    type Instance = Worker<Call>;
+    type Instance = Instance;
     type Stream = Stream;
 
     fn describe() -> Value {
@@ -429,6 +478,7 @@ impl<R: Responder> Role for ResponderRole<R> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
+        let wants = R::wants(&config(json)?);
         let json = Wiped(json.to_vec());
         let line = host.clone();
         let open = move || async move {
@@ -436,17 +486,18 @@ impl<R: Responder> Role for ResponderRole<R> {
             drop(json);
             R::open(read?, line).await
         };
-        Worker::open(name, host, open, |plugin: Arc<R>, call: Call| async move {
+        let worker = Worker::open(name, host, open, |plugin: Arc<R>, call: Call| async move {
             let (inbox, host) = (call.inbox.clone(), call.host.clone());
             attend("responder", async { plugin.run(call).await }, &inbox, &host).await;
-        })
+        })?;
+        Ok(Instance { worker, wants })
     }
 
     fn start(
         instance: &Self::Instance,
         host: &Host,
         info: StartInfo,
-        out: OutHandle,
+        mut out: OutHandle,
     ) -> Result<Stream> {
         const TURNS: &[u16] = &[
             kind::SPEECH_START,
@@ -479,9 +530,19 @@ impl<R: Responder> Role for ResponderRole<R> {
         if info.format != Format::MULAW_8K {
             return Err("a responder works with µ-law at 8000 Hz".into());
         }
+        let Wants {
+            first,
+            digits,
+            silence,
+        } = instance.wants;
+        if instance.wants != Wants::of::<R>() {
+            let take = json!({"do": "take", "first": first, "digits": digits, "silence": silence});
+            // The ring is new: there is room.
+            out.emit(kind::ACTION, 0, 0, take.to_string().as_bytes());
+        }
         let inbox = Arc::new(Inbox::new(out, takes, info.format));
         let stream = Stream(inbox.clone());
-        instance.start(Call {
+        instance.worker.start(Call {
             inbox,
             info,
             host: host.clone(),

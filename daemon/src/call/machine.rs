@@ -192,6 +192,15 @@ impl Call {
         self.reply = None;
     }
 
+    /// The responder says while it starts which turns beside the caller's words it takes, instead of what the settings
+    /// say of it; `None` leaves them as they are.
+    pub fn set_taken(&mut self, first: Option<bool>, digits: Option<bool>, silence: Option<bool>) {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.speaks_first = first.unwrap_or(settings.speaks_first);
+        settings.takes_digits = digits.unwrap_or(settings.takes_digits);
+        settings.takes_silence = silence.unwrap_or(settings.takes_silence);
+    }
+
     /// Something happened.
     pub fn handle_input(&mut self, now: CallTime, input: Input<'_>) {
         if self.is_deaf() {

@@ -466,6 +466,11 @@ impl Leg {
                         self.responder.own_turns = true;
                         self.call.set_own_turns();
                     }
+                    Some(Action::Take {
+                        first,
+                        digits,
+                        silence,
+                    }) => self.call.set_taken(first, digits, silence),
                     None => warn!(
                         call = %self.guest.call_sid,
                         action = %String::from_utf8_lossy(record.data),
@@ -502,6 +507,11 @@ impl Drop for Leg {
 enum Action {
     HangUp,
     OwnTurns,
+    Take {
+        first: Option<bool>,
+        digits: Option<bool>,
+        silence: Option<bool>,
+    },
 }
 
 fn read_action(json: &[u8]) -> Option<Action> {
@@ -509,6 +519,14 @@ fn read_action(json: &[u8]) -> Option<Action> {
     match action.get("do")?.as_str()? {
         "hang_up" => Some(Action::HangUp),
         "own_turns" => Some(Action::OwnTurns),
+        "take" => {
+            let said = |name: &str| action.get(name).and_then(serde_json::Value::as_bool);
+            Some(Action::Take {
+                first: said("first"),
+                digits: said("digits"),
+                silence: said("silence"),
+            })
+        }
         _ => None,
     }
 }
@@ -531,6 +549,18 @@ fn read_mark(name: &str) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_responder_may_say_which_turns_it_takes() {
+        assert!(matches!(
+            read_action(br#"{"do":"take","digits":true,"silence":false}"#),
+            Some(Action::Take {
+                first: None,
+                digits: Some(true),
+                silence: Some(false)
+            })
+        ));
+    }
 
     #[test]
     fn a_mark_survives_the_carrier_and_foreign_names_do_not_pass() {
