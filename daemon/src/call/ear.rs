@@ -169,6 +169,16 @@ impl Ear {
         self.phase == Phase::Speaking || self.paused()
     }
 
+    /// From the first to the last voice of the speech that has not ended; 0 if there is none.
+    pub(super) fn spoke_ms(&self) -> u64 {
+        if self.in_speech() {
+            self.last_voiced.ms_since(self.began) + FRAME_MS
+        } else {
+            0
+        }
+    }
+
+    /// When voice was last heard in speech.
     pub(super) fn last_voiced(&self) -> CallTime {
         self.last_voiced
     }

@@ -62,6 +62,8 @@ pub(super) enum Planted {
     ForgetsTheWords,
     AsksBeforeTheWords,
     KeepsTheVerdict,
+    AsksNobodyElse,
+    SpeaksOnAtAKey,
     NeverEnds,
 }
 
@@ -94,6 +96,14 @@ pub struct Call {
     /// The first turn whose reply has not been cancelled.
     pub(super) wanted_turn: Turn,
     pub(super) responder_failures: u32,
+    /// Which responder is asked next: its place in the line.
+    pub(super) responder: u32,
+    /// When the agent's own responder is worth asking again.
+    pub(super) responder_rested: CallTime,
+    /// The responder is to say the first words.
+    pub(super) first_words: bool,
+    /// How long nobody may speak before the responder is told, this once.
+    pub(super) silence_ms: Option<u64>,
 
     /// The agent's utterances that have not left the caller's ear, in order.
     pub(super) sayings: VecDeque<Saying>,
@@ -142,6 +152,10 @@ impl Call {
             decided: None,
             wanted_turn: 0,
             responder_failures: 0,
+            responder: 0,
+            responder_rested: CallTime(0),
+            first_words: false,
+            silence_ms: None,
             sayings: VecDeque::new(),
             utterance: 0,
             cancelled_utterance: 0,
@@ -171,6 +185,7 @@ impl Call {
         let now = self.tick(now);
         self.started = true;
         self.quiet_since = now;
+        self.first_words = self.settings.speaks_first && !self.own_turns;
         if let Some(text) = self.settings.greeting.clone() {
             self.say(text, Origin::Greeting);
         }
@@ -189,6 +204,7 @@ impl Call {
         }
         self.own_turns = true;
         self.his_turn = false;
+        self.first_words = false;
         self.reply = None;
     }
 
@@ -241,7 +257,10 @@ impl Call {
             self.transcriber_is_late(now);
         }
         if due(self.responder_deadline()) {
-            self.responder_is_late();
+            self.responder_is_late(now);
+        }
+        if due(self.moment_deadline()) {
+            self.one_moment();
         }
         if due(self.voice_deadline()) {
             self.voice_is_late(now);
@@ -270,6 +289,7 @@ impl Call {
             (self.ear_deadline(), Timer::Endpoint),
             (self.transcriber_deadline(), Timer::PluginDeadline),
             (self.responder_deadline(), Timer::PluginDeadline),
+            (self.moment_deadline(), Timer::PluginDeadline),
             (self.voice_deadline(), Timer::PluginDeadline),
             (self.no_input_deadline(), Timer::NoInput),
             (self.playout.due(), Timer::MarkOverdue),
@@ -321,6 +341,7 @@ impl Call {
         self.end_turn_if_over(now);
         self.pump(now);
         self.retire(now);
+        self.ask_for_first_words(now);
         self.throw_strays_away(now);
         self.ask_voice(now);
         match self.leaving {

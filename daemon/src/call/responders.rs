@@ -2,6 +2,8 @@
 //! it fails. When it is asked is decided next door in `turns`.
 
 use super::input::{Reply, Turn, Why};
+#[cfg(test)]
+use super::machine::Planted;
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
@@ -20,12 +22,21 @@ const MAX_REASON_BYTES: usize = 500;
 /// A reply the responder has not finished.
 #[derive(Debug)]
 pub(super) struct OpenReply {
+    /// What it was asked about: if it fails another is asked the same.
+    prompt: Prompt,
+    asked: CallTime,
     /// Since when it is awaited: asked, heard from, or heard to the end of what it gave.
     pub(super) since: CallTime,
+    /// Responders that could answer in its place.
+    fallbacks: u32,
+    /// When the caller is told that it takes a moment; once for a prompt, whoever is asked.
+    moment: Option<CallTime>,
     /// It gave something to say.
     said: bool,
     /// It gave something that could not be said.
     refused: bool,
+    /// It did something that is not heard.
+    acted: bool,
     /// What it gives in pieces.
     splitter: Splitter,
 }
@@ -33,18 +44,79 @@ pub(super) struct OpenReply {
 impl Call {
     /// The next turn begins, and the responder is asked about it.
     pub(super) fn ask(&mut self, now: CallTime, prompt: Prompt) {
+        if self.responder_rested <= now {
+            self.responder = 0;
+        }
+        self.decided = Some(now);
+        self.silence_ms = None;
+        self.first_words = false;
+        let moment_ms = self.settings.one_moment_ms;
+        self.ask_next(now, prompt, (moment_ms > 0).then(|| now.plus_ms(moment_ms)));
+    }
+
+    fn ask_next(&mut self, now: CallTime, prompt: Prompt, moment: Option<CallTime>) {
         self.asked += 1;
+        self.floor = Floor::Thinking;
         self.reply = Some(OpenReply {
+            prompt: prompt.clone(),
+            asked: now,
             since: now,
+            fallbacks: 0,
+            moment,
             said: false,
             refused: false,
+            acted: false,
             splitter: Splitter::default(),
         });
         self.put(Output::Respond {
             turn: self.asked,
             prompt,
-            responder: 0,
+            responder: self.responder,
         });
+    }
+
+    /// The responder failed before it gave anything to say: the next in the line is asked the same. Its turn has the
+    /// next number, because what the one before still says about his is refused by that.
+    fn replace_responder(&mut self, now: CallTime, reason: &str) {
+        self.close_sound();
+        let Some(open) = self.reply.take() else {
+            return;
+        };
+        self.cancel_reply();
+        self.note(Note::ResponderReplaced {
+            turn: self.asked,
+            responder: self.responder,
+            after_ms: now.ms_since(open.asked),
+            reason: bounded(reason),
+        });
+        self.responder += 1;
+        self.responder_rested = now.plus_ms(self.settings.voice_rest_ms);
+        self.ask_next(now, open.prompt, open.moment);
+    }
+
+    /// Could another responder answer, and would the caller not hear that there were two?
+    fn may_be_replaced(&self) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Planted::AsksNobodyElse) {
+            return false;
+        }
+        (self.reply.as_ref()).is_some_and(|open| open.fallbacks > 0 && !open.said)
+    }
+
+    /// When the caller has waited so long for the first words that he is told so.
+    pub(super) fn moment_deadline(&self) -> Option<CallTime> {
+        let open = self.reply.as_ref()?;
+        open.moment
+            .filter(|_| !open.said && self.sayings.is_empty())
+    }
+
+    pub(super) fn one_moment(&mut self) {
+        if let Some(open) = &mut self.reply {
+            open.moment = None;
+        }
+        if let Some(text) = self.settings.one_moment_text.clone() {
+            self.say(text, Origin::Sentence);
+        }
     }
 
     pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
@@ -61,7 +133,20 @@ impl Call {
                 self.say_pieces(turn, true);
                 self.reply_text(turn, text);
             }
-            Reply::Begun { .. } | Reply::Speaker(_) | Reply::Silence { .. } | Reply::Depart(_) => {}
+            Reply::Begun {
+                responder,
+                fallbacks,
+            } => {
+                self.responder = responder;
+                if let Some(open) = &mut self.reply {
+                    open.fallbacks = fallbacks;
+                }
+            }
+            Reply::Silence { after_ms } => {
+                self.silence_ms = (after_ms > 0).then_some(after_ms);
+                self.has_acted();
+            }
+            Reply::Speaker(_) | Reply::Depart(_) => self.has_acted(),
             Reply::Audio { samples } => {
                 self.say_pieces(turn, true);
                 self.reply_audio(now, turn, samples);
@@ -75,22 +160,44 @@ impl Call {
             Reply::Done => {
                 self.say_pieces(turn, true);
                 self.close_sound();
-                // Words that could not be said and nothing else: the caller has to be told something.
-                if self
-                    .reply
-                    .take()
-                    .is_some_and(|open| open.refused && !open.said)
-                {
-                    self.apologise();
-                }
+                self.reply_is_done(now);
             }
+            Reply::Failed(reason) if self.may_be_replaced() => self.replace_responder(now, reason),
             Reply::Failed(reason) => {
                 // Half a sentence is not said.
                 self.close_sound();
                 self.reply = None;
                 self.failed("responder", reason);
-                self.apologise();
+                self.apologise(now);
             }
+        }
+    }
+
+    fn reply_is_done(&mut self, now: CallTime) {
+        if self.may_be_replaced() && self.reply.as_ref().is_some_and(|open| open.refused) {
+            return self.replace_responder(now, "no_text: nothing it gave could be said");
+        }
+        let Some(open) = self.reply.take() else {
+            return;
+        };
+        let speech = matches!(open.prompt, Prompt::Speech { .. });
+        match (open.said, open.refused) {
+            // Words that could not be said and nothing else: the caller has to be told something.
+            (false, true) => self.apologise(now),
+            // It may have nothing to say to a key or a silence. To what he says it may too, but somebody will ask why.
+            (false, false) if speech && !open.acted => {
+                self.failed(
+                    "responder",
+                    "no_text: it finished without a word; listening again",
+                );
+            }
+            (true, _) | (false, false) => {}
+        }
+    }
+
+    fn has_acted(&mut self) {
+        if let Some(open) = &mut self.reply {
+            open.acted = true;
         }
     }
 
@@ -217,13 +324,31 @@ impl Call {
     }
 
     pub(super) fn responder_deadline(&self) -> Option<CallTime> {
+        let open = self.reply.as_ref()?;
         // Who has given us something to say is not awaited until it has been said.
-        let awaited = self.reply.as_ref().filter(|_| self.sayings.is_empty())?;
-        let patience_ms = self.settings.reply_deadline_ms;
-        (patience_ms > 0).then(|| awaited.since.plus_ms(patience_ms))
+        if self.sayings.iter().any(|saying| saying.answers(self.asked)) {
+            return None;
+        }
+        let patience_ms = self.responder_patience_ms();
+        (patience_ms > 0).then(|| open.since.plus_ms(patience_ms))
     }
 
-    pub(super) fn responder_is_late(&mut self) {
+    /// How long it is awaited; 0: for ever. Less if another could answer.
+    fn responder_patience_ms(&self) -> u64 {
+        let settings = &self.settings;
+        match (settings.reply_deadline_ms, settings.responder_deadline_ms) {
+            (reply_ms, _) if !self.may_be_replaced() => reply_ms,
+            (0, some) | (some, 0) => some,
+            (reply_ms, responder_ms) => reply_ms.min(responder_ms),
+        }
+    }
+
+    pub(super) fn responder_is_late(&mut self, now: CallTime) {
+        if self.may_be_replaced() {
+            let patience_ms = self.responder_patience_ms();
+            let reason = format!("timeout: it gave no answer within {patience_ms} ms");
+            return self.replace_responder(now, &reason);
+        }
         let Some(open) = self.reply.take() else {
             return;
         };
@@ -240,11 +365,13 @@ impl Call {
                 "responder",
                 &format!("it gave no answer within {patience_ms} ms"),
             );
-            self.apologise();
+            self.apologise(now);
         }
     }
 
-    fn apologise(&mut self) {
+    /// Nobody could answer.
+    fn apologise(&mut self, now: CallTime) {
+        self.responder_rested = now; // nobody is left to ask: the next turn begins at the head of the line
         self.responder_failures += 1;
         if let Some(text) = self.settings.apology_text.clone() {
             self.say(text, Origin::Sentence);

@@ -330,7 +330,9 @@ impl Call {
             && let Some(saying) = self.sayings.pop_front()
         {
             self.tell_heard(&saying, head);
-            if let Some(open) = &mut self.reply {
+            if saying.answers(self.asked)
+                && let Some(open) = &mut self.reply
+            {
                 open.since = now; // what it gave has been heard: from now on it is awaited again
             }
         }

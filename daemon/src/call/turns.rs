@@ -3,6 +3,8 @@
 
 use super::ear::Noticed;
 use super::input::Why;
+#[cfg(test)]
+use super::machine::Planted;
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;
@@ -89,6 +91,7 @@ impl Call {
         self.floor = Floor::Listening;
         self.his_turn = true;
         self.no_inputs = 0;
+        self.first_words = false;
         self.transcript.begin_turn();
         self.put(Output::SpeechStarted { turn });
         self.note(Note::CallerStarted { turn });
@@ -107,8 +110,6 @@ impl Call {
 
     fn end_turn(&mut self, now: CallTime) {
         self.his_turn = false;
-        self.floor = Floor::Thinking;
-        self.decided = Some(now);
         let (spoke_ms, to) = self.transcript.turn_spoke();
         self.note(Note::TurnEnded {
             turn: self.asked + 1,
@@ -124,24 +125,61 @@ impl Call {
         self.note(Note::Digit { digit });
         self.no_inputs = 0;
         self.quiet_since = now;
+        if self.settings.takes_digits && !self.own_turns && self.may_be_stopped() {
+            self.take_digit(now, digit);
+        }
+    }
+
+    /// A key is a turn, and nobody presses one by accident: the agent falls silent for certain. What the caller was
+    /// saying belongs to it.
+    fn take_digit(&mut self, now: CallTime, digit: char) {
+        let (spoke_ms, waited_ms) = if std::mem::take(&mut self.his_turn) {
+            let (spoke_ms, _) = self.transcript.turn_spoke();
+            let now_ms = self.ear.spoke_ms();
+            (spoke_ms + now_ms, now.ms_since(self.ear.last_voiced()))
+        } else {
+            (0, 0)
+        };
+        #[cfg(test)]
+        if self.planted == Some(Planted::SpeaksOnAtAKey) {
+            return self.ask(now, Prompt::Digit(digit));
+        }
+        self.silence_agent(now);
+        self.note(Note::TurnEnded {
+            turn: self.asked + 1,
+            spoke_ms,
+            waited_ms,
+            reason: "digit",
+        });
+        self.ask(now, Prompt::Digit(digit));
+    }
+
+    /// After the greeting, or without one at the beginning. Who speaks meanwhile is asked for his own words instead.
+    pub(super) fn ask_for_first_words(&mut self, now: CallTime) {
+        let quiet = self.sayings.is_empty() && !self.ear.in_speech() && self.leaving.is_none();
+        if self.first_words && quiet {
+            self.ask(now, Prompt::Start);
+        }
     }
 
     pub(super) fn no_input_deadline(&self) -> Option<CallTime> {
         let listening =
             self.floor == Floor::Listening && self.sayings.is_empty() && self.leaving.is_none();
         let waits = listening && !self.his_turn && !self.own_turns;
-        let patience_ms = self.settings.no_input_ms;
+        let patience_ms = self.silence_ms.unwrap_or(self.settings.no_input_ms);
         (waits && patience_ms > 0).then(|| self.quiet_since.plus_ms(patience_ms))
     }
 
     pub(super) fn nobody_speaks(&mut self, now: CallTime) {
         self.no_inputs += 1;
-        self.note(Note::NoInput {
-            count: self.no_inputs,
-        });
+        let count = self.no_inputs;
+        self.note(Note::NoInput { count });
         self.quiet_since = now;
-        if self.no_inputs > self.settings.no_input_limit {
+        self.silence_ms = None;
+        if count > self.settings.no_input_limit {
             self.leave(Why::NoInput, true);
+        } else if self.settings.takes_silence {
+            self.ask(now, Prompt::Silence { count });
         } else if let Some(text) = self.settings.no_input_text.clone() {
             self.say(text, Origin::Sentence);
         }

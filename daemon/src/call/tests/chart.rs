@@ -3,7 +3,8 @@
 //! ```text
 //! caller   s voiced   . not   _ the line sends nothing   0-9 a key   X hangs up
 //! reply    t a text of 800 ms   a 100 ms of own sound   d done   f failed   h hang up   e an empty text   o sound
-//!          of the turn before; without this row the responder says 800 ms after 100 ms and is done
+//!          of the turn before   q the next silence is told after 500 ms; without this row the responder says 800 ms
+//!          after 100 ms and is done
 //! words    what is written of the latest stretch: a lower-case letter is a partial text, an upper-case one a final text,
 //!          both named with [`Chart::words`]; `!` failed   digits: the endpointer's verdict, 7 is 70 to 79 percent
 //! bot      what reaches the caller's ear: the utterance's number; `a` for the responder's own sound
@@ -194,6 +195,7 @@ impl Chart {
             'f' => Does::Fails,
             'h' => Does::HangsUp,
             'e' => Does::Says("  ".into()),
+            'q' => Does::Waits(500),
             _ => return,
         };
         self.world

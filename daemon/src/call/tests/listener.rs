@@ -95,13 +95,18 @@ impl Listener {
                 self.whole = true;
             }
             Writes::Fails => self.lost |= !self.whole,
-            Writes::Judges(percent) => self.percent = Some(*percent),
-            Writes::Begins { .. } | Writes::Partial(_) | Writes::Final(_) => {}
+            Writes::Judges(percent) if self.heard == Some(Sounded::Paused) => {
+                self.percent = Some(*percent);
+            }
+            Writes::Judges(_) | Writes::Begins { .. } | Writes::Partial(_) | Writes::Final(_) => {}
         }
     }
 
     /// A turn ended for this reason. Returns what is wrong with that.
     pub(super) fn turn_ended(&self, reason: &str, waited_ms: u64) -> Option<String> {
+        if reason == "digit" {
+            return None;
+        }
         let wait = self.waits.iter().find(|(known, _)| *known == reason);
         let judged = match self.percent {
             Some(50..) => reason != "endpointer: unfinished",

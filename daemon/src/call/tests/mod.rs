@@ -6,6 +6,8 @@ mod chart;
 mod doors;
 mod endpoint;
 mod listener;
+mod prompts;
+mod responders;
 mod rules;
 mod simulation;
 mod splitter;

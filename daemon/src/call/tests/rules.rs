@@ -346,13 +346,13 @@ fn a_responder_that_fails_now_and_then_does_not_end_the_call() {
 }
 
 #[test]
-fn a_responder_may_choose_to_say_nothing() {
+fn a_responder_may_choose_to_say_nothing_but_the_log_wonders() {
     let world = chart(listener()).shows("rft").plays(
         "
         caller  ssss..............
         reply   ........d.........
         bot     ..................
-        log            r
+        log            rf
         ",
     );
     assert_eq!(world.call.floor(), Floor::Listening);

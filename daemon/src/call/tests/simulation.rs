@@ -39,6 +39,9 @@ const MAX_STEPS: u32 = 100_000;
 /// Lines of a failed call that are shown.
 const SHOWN: usize = 60;
 
+/// What the agent says when an answer takes long.
+const MOMENT: &str = "one moment";
+
 /// xorshift64*: small, good enough, and the same everywhere.
 pub(super) struct Dice(u64);
 
@@ -92,6 +95,12 @@ fn settings(dice: &mut Dice) -> Settings {
         mark_grace_ms: dice.from(0, 5) * 400,
         max_call_secs: dice.from(2, 20),
         own_turns: dice.once_in(8),
+        takes_digits: dice.once_in(3),
+        takes_silence: dice.once_in(3),
+        speaks_first: dice.once_in(4),
+        one_moment_text: (!dice.once_in(3)).then(|| MOMENT.into()),
+        one_moment_ms: dice.from(0, 3) * 300,
+        responder_deadline_ms: dice.from(0, 3) * 250,
         finished_ms: dice.from(0, 3) * 60,
         unfinished_ms: dice.from(0, 12) * 100,
         unfinished_words: vec!["and".into()],
@@ -174,6 +183,11 @@ fn sounds_unasked(dice: &mut Dice, world: &mut World, own_turns: bool, end_ms: u
     }
 }
 
+fn piece(dice: &mut Dice) -> String {
+    let ends = ["", " ", ". ", ", ", "? "][dice.from(0, 4) as usize];
+    dice.sentence(8) + ends
+}
+
 fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
     let mut at = dice.from(0, 300);
     let mut does = Vec::new();
@@ -189,6 +203,11 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
     for _ in 0..dice.from(0, 4) {
         at += dice.from(0, 400);
         match dice.from(0, 5) {
+            2 => {
+                let pieces = (0..dice.from(1, 8)).map(|n| (at + n * 30, Does::Writes(piece(dice))));
+                does.extend(pieces.collect::<Vec<_>>());
+            }
+            3 if dice.once_in(3) => does.push((at, Does::Waits(dice.from(0, 2) * 400))),
             0 => does.extend((0..dice.from(1, 40)).map(|n| (at + n * 20, Does::Sounds(160)))),
             1 => does.push((at, Does::Sounds(dice.from(1, 20_000)))),
             _ => does.push((at, Does::Says(dice.sentence(12)))),
@@ -308,6 +327,7 @@ fn made_up(seed: u64) -> (World, CallTime) {
         let stray = Writes::Final(dice.sentence(5));
         world.later(dice.from(0, end_ms), Event::Writes(stretch, stray));
     }
+    world.responders = dice.from(1, 3) as u32;
     world.line = dice.from(1, 4) as u32;
     if dice.once_in(4) {
         let voices = dice.from(1, 4) as u32;
@@ -397,6 +417,13 @@ const EXPECTED: &[&str] = &[
     "Heard whole",
     "Heard in part",
     "NoInput",
+    "ResponderReplaced",
+    "turn: digit",
+    "asked: Digit",
+    "asked: Silence",
+    "asked: Start",
+    "asked: Speech",
+    MOMENT,
     "SaidSoFar",
     "turn: silence",
     "turn: finished sentence",
@@ -419,6 +446,7 @@ const EXPECTED: &[&str] = &[
     "it gave no answer within",
     "it did not finish its reply within",
     "no_text: it gave an empty text; nothing is said for it",
+    "no_text: it finished without a word; listening again",
     "a text of",
     "a text is not said, because",
     "it made sound that nobody waits for, which is lost or mixes with other speech",
@@ -442,6 +470,10 @@ fn kind(output: &Output) -> String {
         Output::Note(Note::VoiceReplaced { .. }) => {
             return "a voice replaced, the rest lost".into();
         }
+        Output::Respond { prompt, .. } => {
+            return format!("asked: {}", first_word(&format!("{prompt:?}")));
+        }
+        Output::Speak { text, .. } if text == MOMENT => return MOMENT.into(),
         Output::Note(Note::TurnEnded { reason, .. }) => return format!("turn: {reason}"),
         Output::Note(Note::Failed { text, .. }) => {
             return text
@@ -454,11 +486,11 @@ fn kind(output: &Output) -> String {
         Output::Note(note) => format!("{note:?}"),
         other => format!("{other:?}"),
     };
-    debug
-        .split([' ', '(', '{'])
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    first_word(&debug).to_owned()
+}
+
+fn first_word(debug: &str) -> &str {
+    debug.split([' ', '(', '{']).next().unwrap_or_default()
 }
 
 #[test]
@@ -483,6 +515,8 @@ fn planted_bugs_are_found() {
         Planted::ForgetsTheWords,
         Planted::AsksBeforeTheWords,
         Planted::KeepsTheVerdict,
+        Planted::AsksNobodyElse,
+        Planted::SpeaksOnAtAKey,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

@@ -5,7 +5,7 @@
 use super::listener::Listener;
 use crate::call::input::{Input, Mark, Reply, Speech, Stretch, Turn, Utterance, Why, Words};
 use crate::call::machine::{Call, Floor};
-use crate::call::output::{Note, Output, Sounded};
+use crate::call::output::{Note, Output, Prompt, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, ms, samples};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,7 +13,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// What a responder does, some time after it was asked.
 #[derive(Clone, Debug)]
 pub(super) enum Does {
+    /// Somebody has been asked: his place in the line, and how many stand behind.
+    Begins {
+        responder: u32,
+        fallbacks: u32,
+    },
     Says(String),
+    /// A piece of what it says.
+    Writes(String),
+    /// The next silence is told after so many milliseconds.
+    Waits(u64),
     Sounds(u64),
     HangsUp,
     Finishes,
@@ -120,6 +129,10 @@ pub(super) struct World {
     pub(super) voice: Speaks,
     /// Voices in the line.
     pub(super) line: u32,
+    /// Responders in the line.
+    pub(super) responders: u32,
+    /// What was asked, of whom.
+    pub(super) prompts: Vec<(Prompt, u32)>,
     pub(super) marks: Keeps,
     pub(super) transcriber: Listens,
     /// From us to the carrier.
@@ -145,6 +158,10 @@ pub(super) struct World {
     unfinished: BTreeSet<Utterance>,
     asked: Turn,
     in_flight: Option<Turn>,
+    /// When it was asked, if another could answer and nothing has come of it.
+    unanswered_since: Option<CallTime>,
+    /// The place of the responder that was replaced just now.
+    replaced_responder: Option<u32>,
     speaking: Option<Utterance>,
     /// When it was asked for, if another voice could say it and it has not been heard from.
     unheard_since: Option<CallTime>,
@@ -182,6 +199,8 @@ impl World {
                 every_ms: 0,
             }),
             line: 1,
+            responders: 1,
+            prompts: Vec::new(),
             marks: Box::new(|| Fate::Back { after_ms: 0 }),
             transcriber: Box::new(|_, _| Vec::new()),
             latency_ms: 0,
@@ -201,6 +220,8 @@ impl World {
             unfinished: BTreeSet::new(),
             asked: 0,
             in_flight: None,
+            unanswered_since: None,
+            replaced_responder: None,
             speaking: None,
             unheard_since: None,
             line_changed: false,
@@ -275,6 +296,7 @@ impl World {
             self.wrong("time stands still".into());
         }
         self.nobody_waits_for_a_silent_voice();
+        self.nobody_waits_for_a_silent_responder();
         true
     }
 
@@ -296,6 +318,26 @@ impl World {
         {
             self.wrong(format!(
                 "a voice has been silent since {since}, and another was not asked"
+            ));
+        }
+    }
+
+    /// The same for responders.
+    fn nobody_waits_for_a_silent_responder(&mut self) {
+        let patience_ms = match (
+            self.settings.reply_deadline_ms,
+            self.settings.responder_deadline_ms,
+        ) {
+            (0, some) | (some, 0) => some,
+            (reply_ms, responder_ms) => reply_ms.min(responder_ms),
+        };
+        if let Some(since) = self.unanswered_since
+            && patience_ms > 0
+            && self.done.is_none()
+            && self.now > since.plus_ms(patience_ms + self.wake_ms)
+        {
+            self.wrong(format!(
+                "a responder has been silent since {since}, and another was not asked"
             ));
         }
     }
@@ -456,11 +498,25 @@ impl World {
     }
 
     fn does(&mut self, turn: Turn, does: Does) {
+        if !matches!(does, Does::Begins { .. }) && turn == self.asked {
+            self.unanswered_since = None;
+        }
         let ends = matches!(does, Does::HangsUp | Does::Finishes | Does::Fails);
         if ends && self.in_flight == Some(turn) {
             self.in_flight = None;
         }
         let reply = match &does {
+            Does::Begins {
+                responder,
+                fallbacks,
+            } => Reply::Begun {
+                responder: *responder,
+                fallbacks: *fallbacks,
+            },
+            Does::Writes(piece) => Reply::Piece(piece),
+            Does::Waits(after_ms) => Reply::Silence {
+                after_ms: *after_ms,
+            },
             Does::Says(text) => Reply::Text(text),
             Does::HangsUp => Reply::HangUp,
             Does::Finishes => Reply::Done,
@@ -491,11 +547,17 @@ impl World {
             }
             let whole = self.whole.take();
             match output {
-                Output::Respond { turn, prompt, .. } => {
-                    if let Some(wrong) = self.listener.asked(self.now, &prompt) {
+                Output::Respond {
+                    turn,
+                    prompt,
+                    responder,
+                } => {
+                    if self.replaced_responder.is_none()
+                        && let Some(wrong) = self.listener.asked(self.now, &prompt)
+                    {
                         self.wrong(wrong);
                     }
-                    self.respond(turn);
+                    self.respond(turn, prompt, responder);
                 }
                 Output::Transcribe { stretch, heard } => {
                     if let Some(wrong) = self.listener.told(self.now, stretch, heard) {
@@ -534,6 +596,7 @@ impl World {
                 Output::CancelReply { turn, .. } => {
                     self.wanted_turn = turn + 1;
                     self.in_flight = None;
+                    self.unanswered_since = None;
                     self.held.retain(|(held, _)| *held > turn);
                 }
                 Output::HeardWhole { utterance, .. } if whole != Some(utterance) => {
@@ -573,6 +636,9 @@ impl World {
                     self.owed.insert(utterance);
                 }
                 Output::Note(Note::BargeIn { .. }) => barged_in = true,
+                Output::Note(Note::ResponderReplaced { responder, .. }) => {
+                    self.replaced_responder = Some(responder);
+                }
                 Output::Note(Note::TurnEnded {
                     reason, waited_ms, ..
                 }) => {
@@ -606,7 +672,6 @@ impl World {
                     | Note::Transcript { .. }
                     | Note::Wasted { .. }
                     | Note::Resumed { .. }
-                    | Note::ResponderReplaced { .. }
                     | Note::TranscriberReplaced { .. }
                     | Note::Departed { .. }
                     | Note::Returned { .. }
@@ -631,7 +696,7 @@ impl World {
         }
     }
 
-    fn respond(&mut self, turn: Turn) {
+    fn respond(&mut self, turn: Turn, prompt: Prompt, responder: u32) {
         if let Some(other) = self.in_flight {
             self.wrong(format!("turn {turn} is asked while {other} is in flight"));
         }
@@ -640,6 +705,27 @@ impl World {
         }
         self.asked = turn;
         self.in_flight = Some(turn);
+        if responder >= self.responders {
+            return self.wrong(format!(
+                "responder {responder} is asked in a line of {}",
+                self.responders
+            ));
+        }
+        if let Some(failed) = self.replaced_responder.take()
+            && (responder != failed + 1 || Some(&prompt) != self.prompts.last().map(|last| &last.0))
+        {
+            self.wrong(format!(
+                "responder {responder} is asked {prompt:?} because responder {failed} failed"
+            ));
+        }
+        self.prompts.push((prompt, responder));
+        let fallbacks = self.responders - 1 - responder;
+        let begins = Does::Begins {
+            responder,
+            fallbacks,
+        };
+        self.unanswered_since = (fallbacks > 0).then_some(self.now);
+        self.later(0, Event::Does(turn, begins));
         for (after_ms, does) in (self.responder)(turn) {
             self.later(after_ms, Event::Does(turn, does));
         }
