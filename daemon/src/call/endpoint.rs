@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     words_came: Option<CallTime>,
     /// Why the silence ends the turn when it does.
     pub(super) reason: &'static str,
+    /// What he says is likely to go on.
+    unfinished: bool,
 }
 
 impl Default for Endpoint {
@@ -36,6 +38,7 @@ impl Default for Endpoint {
             percent: None,
             words_came: None,
             reason: "silence",
+            unfinished: false,
         }
     }
 }
@@ -55,6 +58,7 @@ impl Call {
         if stretch == self.transcript.latest() && self.ear.paused() {
             self.endpoint.percent = Some(percent);
             self.choose_wait(now);
+            self.ask_early(now);
         }
     }
 
@@ -62,6 +66,7 @@ impl Call {
         if stretch == self.transcript.latest() {
             self.endpoint.words_came = Some(now);
             self.choose_wait(now);
+            self.ask_early(now);
         }
     }
 
@@ -71,8 +76,7 @@ impl Call {
             return;
         }
         let settings = &self.settings;
-        let fresh = (self.endpoint.words_came).is_some_and(|came| came >= self.ear.last_voiced());
-        let words = if fresh {
+        let words = if self.words_are_fresh() {
             let text = self.transcript.words_of(self.transcript.latest());
             ending(text, &settings.unfinished_words)
         } else {
@@ -85,8 +89,19 @@ impl Call {
             (None, Ending::Unfinished) => (settings.unfinished_ms, "unfinished sentence"),
             (None, Ending::Open) => (settings.end_of_turn_ms, "silence"),
         };
+        self.endpoint.unfinished =
+            matches!(reason, "endpointer: unfinished" | "unfinished sentence");
         self.endpoint.reason = reason;
         self.ear.wait(wait_ms);
         self.ear_timeout(now);
+    }
+
+    /// Did words of the latest stretch come since its last voice?
+    pub(super) fn words_are_fresh(&self) -> bool {
+        (self.endpoint.words_came).is_some_and(|came| came >= self.ear.last_voiced())
+    }
+
+    pub(super) fn sounds_unfinished(&self) -> bool {
+        self.endpoint.unfinished
     }
 }

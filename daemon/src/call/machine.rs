@@ -64,6 +64,8 @@ pub(super) enum Planted {
     KeepsTheVerdict,
     AsksNobodyElse,
     SpeaksOnAtAKey,
+    SpeaksBeforeTheEnd,
+    AnswersOtherWords,
     NeverEnds,
 }
 
@@ -83,6 +85,8 @@ pub struct Call {
     pub(super) endpoint: Endpoint,
     /// The caller is in the middle of turn `asked + 1`.
     pub(super) his_turn: bool,
+    /// How often the responder was asked in it before it had ended.
+    pub(super) asked_early: u32,
     /// The latest turn the responder was asked to answer.
     pub(super) asked: Turn,
     /// Since when nobody speaks, while we listen.
@@ -145,6 +149,7 @@ impl Call {
             transcript: Transcript::default(),
             endpoint: Endpoint::default(),
             his_turn: false,
+            asked_early: 0,
             asked: 0,
             quiet_since: CallTime(0),
             no_inputs: 0,
@@ -202,6 +207,7 @@ impl Call {
         if self.ear.in_speech() && !self.own_turns {
             self.transcribe(Sounded::Ended); // no end of it will be looked for
         }
+        self.waste(self.now);
         self.own_turns = true;
         self.his_turn = false;
         self.first_words = false;
@@ -353,6 +359,7 @@ impl Call {
 
     fn pass_floor(&mut self, now: CallTime) {
         let floor = match self.sayings.front() {
+            _ if self.is_early() => Floor::Listening,
             Some(saying) if saying.origin == Origin::Greeting => Floor::Greeting,
             Some(saying) if saying.sent > 0 || self.floor == Floor::Speaking => Floor::Speaking,
             Some(_) => Floor::Thinking,
@@ -397,6 +404,7 @@ impl Call {
             leaving.revocable = false; // a goodbye is being said already
             return;
         }
+        self.waste(now);
         self.his_turn = false;
         self.silence_agent(now);
         self.leave(Why::TooLong, false);
@@ -480,12 +488,16 @@ impl Call {
                 "both have the floor",
             ),
             (
-                listening && !self.sayings.is_empty(),
+                listening && !self.sayings.is_empty() && !self.is_early(),
                 "listening while something is being said",
             ),
             (
-                listening && self.reply.is_some(),
+                listening && self.reply.is_some() && !self.is_early(),
                 "listening while a reply is open",
+            ),
+            (
+                self.is_early() && !self.his_turn,
+                "an answer is held back, and the turn has ended",
             ),
             (
                 self.pace_at.is_some_and(|at| at <= self.now),

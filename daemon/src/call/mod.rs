@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?), `endpoint` (has he finished, by his
-//! words and their `sentence`?) and `turns` (whose floor is it?). The agent's side is `responders` (who answers, and with
+//! words and their `sentence`?), `turns` (whose floor is it?) and `early` (what is asked before that is certain). The agent's side is `responders` (who answers, and with
 //! what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's
 //! ear), `speaking` (who makes their sound and when it is sent) and `playout` (what the caller has heard by now).
 //! `machine` holds them together and owns the deadlines.
@@ -35,6 +35,7 @@
 
 mod barge_in;
 mod ear;
+mod early;
 mod endpoint;
 mod input;
 mod machine;

@@ -23,14 +23,14 @@ const MAX_REASON_BYTES: usize = 500;
 #[derive(Debug)]
 pub(super) struct OpenReply {
     /// What it was asked about: if it fails another is asked the same.
-    prompt: Prompt,
+    pub(super) prompt: Prompt,
     asked: CallTime,
     /// Since when it is awaited: asked, heard from, or heard to the end of what it gave.
     pub(super) since: CallTime,
     /// Responders that could answer in its place.
     fallbacks: u32,
     /// When the caller is told that it takes a moment; once for a prompt, whoever is asked.
-    moment: Option<CallTime>,
+    pub(super) moment: Option<CallTime>,
     /// It gave something to say.
     said: bool,
     /// It gave something that could not be said.
@@ -39,24 +39,44 @@ pub(super) struct OpenReply {
     acted: bool,
     /// What it gives in pieces.
     splitter: Splitter,
+    /// The turn has not ended: what comes of it is held back.
+    pub(super) early: bool,
+    /// How it ended, meanwhile.
+    pub(super) held: Option<Reply<'static>>,
 }
 
 impl Call {
     /// The next turn begins, and the responder is asked about it.
     pub(super) fn ask(&mut self, now: CallTime, prompt: Prompt) {
+        self.choose_responder(now);
+        self.decided = Some(now);
+        self.floor = Floor::Thinking;
+        let moment = self.moment(now);
+        self.ask_next(now, prompt, moment, false);
+    }
+
+    /// The same before the turn is certain: what comes of it is held back.
+    pub(super) fn ask_held_back(&mut self, now: CallTime, prompt: Prompt) {
+        self.choose_responder(now);
+        self.ask_next(now, prompt, None, true);
+    }
+
+    fn choose_responder(&mut self, now: CallTime) {
         if self.responder_rested <= now {
             self.responder = 0;
         }
-        self.decided = Some(now);
         self.silence_ms = None;
         self.first_words = false;
-        let moment_ms = self.settings.one_moment_ms;
-        self.ask_next(now, prompt, (moment_ms > 0).then(|| now.plus_ms(moment_ms)));
     }
 
-    fn ask_next(&mut self, now: CallTime, prompt: Prompt, moment: Option<CallTime>) {
+    /// When a caller who waits from now on is told so.
+    pub(super) fn moment(&self, now: CallTime) -> Option<CallTime> {
+        let moment_ms = self.settings.one_moment_ms;
+        (moment_ms > 0).then(|| now.plus_ms(moment_ms))
+    }
+
+    fn ask_next(&mut self, now: CallTime, prompt: Prompt, moment: Option<CallTime>, early: bool) {
         self.asked += 1;
-        self.floor = Floor::Thinking;
         self.reply = Some(OpenReply {
             prompt: prompt.clone(),
             asked: now,
@@ -67,6 +87,8 @@ impl Call {
             refused: false,
             acted: false,
             splitter: Splitter::default(),
+            early,
+            held: None,
         });
         self.put(Output::Respond {
             turn: self.asked,
@@ -91,7 +113,7 @@ impl Call {
         });
         self.responder += 1;
         self.responder_rested = now.plus_ms(self.settings.voice_rest_ms);
-        self.ask_next(now, open.prompt, open.moment);
+        self.ask_next(now, open.prompt, open.moment, open.early);
     }
 
     /// Could another responder answer, and would the caller not hear that there were two?
@@ -120,13 +142,17 @@ impl Call {
     }
 
     pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
-        let awaited = self.own_turns || (self.reply.is_some() && turn == self.asked);
+        let open = self.reply.as_ref().is_some_and(|open| open.held.is_none());
+        let awaited = self.own_turns || (open && turn == self.asked);
         if !awaited || self.leaving.is_some() {
             return self.replied_unasked(now, turn, reply);
         }
         if let Some(open) = &mut self.reply {
             open.since = now;
         }
+        let Some(reply) = self.hold_back(turn, reply) else {
+            return;
+        };
         match reply {
             Reply::Piece(piece) => self.reply_piece(turn, piece),
             Reply::Text(text) | Reply::Firm(text) => {
@@ -163,6 +189,10 @@ impl Call {
                 self.reply_is_done(now);
             }
             Reply::Failed(reason) if self.may_be_replaced() => self.replace_responder(now, reason),
+            Reply::Failed(reason) if self.is_early() => {
+                self.failed("responder", reason);
+                self.waste(now);
+            }
             Reply::Failed(reason) => {
                 // Half a sentence is not said.
                 self.close_sound();
@@ -238,7 +268,7 @@ impl Call {
     }
 
     /// Says what is whole of the pieces; all of them if nothing that belongs to them can follow.
-    fn say_pieces(&mut self, turn: Turn, whole: bool) {
+    pub(super) fn say_pieces(&mut self, turn: Turn, whole: bool) {
         while let Some(open) = &mut self.reply
             && let Some(text) = if whole {
                 open.splitter.rest()
@@ -315,7 +345,7 @@ impl Call {
     }
 
     /// The responder's own sound ends here, if there is any.
-    fn close_sound(&mut self) {
+    pub(super) fn close_sound(&mut self) {
         if let Some(last) = self.sayings.back_mut()
             && last.origin == Origin::Sound
         {
@@ -325,6 +355,9 @@ impl Call {
 
     pub(super) fn responder_deadline(&self) -> Option<CallTime> {
         let open = self.reply.as_ref()?;
+        if open.held.is_some() {
+            return None;
+        }
         // Who has given us something to say is not awaited until it has been said.
         if self.sayings.iter().any(|saying| saying.answers(self.asked)) {
             return None;
@@ -348,6 +381,12 @@ impl Call {
             let patience_ms = self.responder_patience_ms();
             let reason = format!("timeout: it gave no answer within {patience_ms} ms");
             return self.replace_responder(now, &reason);
+        }
+        if self.is_early() {
+            let patience_ms = self.responder_patience_ms();
+            let reason = format!("it gave no answer within {patience_ms} ms");
+            self.failed("responder", &reason);
+            return self.waste(now);
         }
         let Some(open) = self.reply.take() else {
             return;

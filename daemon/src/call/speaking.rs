@@ -178,7 +178,9 @@ impl Call {
     /// No voice could say it. Once is an accident; more often, and the call is over.
     fn voice_is_lost(&mut self) {
         self.voice_failures += 1;
-        if self.voice_failures >= MAX_FAILURES && self.may_be_stopped() {
+        if self.voice_failures >= MAX_FAILURES && self.is_early() {
+            self.waste(self.now); // he has not finished: it is tried once more then
+        } else if self.voice_failures >= MAX_FAILURES && self.may_be_stopped() {
             // It cannot say that it is sorry either: the carrier's fallback has the last word.
             self.sayings.retain(Saying::is_under_way);
             self.cancel_reply();
@@ -219,6 +221,18 @@ impl Call {
         self.voice_failed(now, at, &reason);
     }
 
+    /// What was held back is given up: nothing of it has been sent.
+    pub(super) fn forget_what_stands_ready(&mut self, now: CallTime) {
+        if self.stray > 0 || self.sayings.iter().any(|saying| saying.ready() > 0) {
+            self.put(Output::Forget);
+            self.stray = 0;
+        }
+        if self.sayings.iter().any(Saying::is_under_way) {
+            self.cancel_voice();
+        }
+        self.tell_what_was_cut(self.playout.head(now));
+    }
+
     fn cancel_voice(&mut self) {
         #[cfg(test)]
         if self.planted == Some(Planted::LetsTheReplacedSpeakOn) {
@@ -235,6 +249,12 @@ impl Call {
     /// Sends what may be sent.
     pub(super) fn pump(&mut self, now: CallTime) {
         self.pace_at = None;
+        let held_back = self.is_early();
+        #[cfg(test)]
+        let held_back = held_back && self.planted != Some(Planted::SpeaksBeforeTheEnd);
+        if held_back {
+            return;
+        }
         while let Some(at) = self.sayings.iter().position(|saying| !saying.is_sent()) {
             let saying = &self.sayings[at];
             let last = saying.stage == Stage::Complete;

@@ -240,7 +240,7 @@ impl Call {
 
     pub(super) fn tell_said_so_far(&mut self) {
         if let Some(text) = self.transcript.turn_text() {
-            let turn = self.asked + 1;
+            let turn = self.his_turn_number();
             self.put(Output::SaidSoFar { turn, text });
         }
     }

@@ -40,7 +40,10 @@ impl Call {
                 self.forget_pause();
                 match self.floor {
                     // He goes on while his last words are awaited: it is still the same turn.
-                    Floor::Listening if self.his_turn => self.tell_speaking(),
+                    Floor::Listening if self.his_turn => {
+                        self.waste(now);
+                        self.tell_speaking();
+                    }
                     Floor::Listening => self.begin_turn(),
                     // He goes on before he has been answered. Today the reply that was begun is dropped and what he
                     // says next is a turn of its own; work on a reply before the turn is certain will start and end
@@ -60,11 +63,13 @@ impl Call {
                         turn: self.asked + 1,
                     });
                     self.choose_wait(now);
+                    self.ask_early(now);
                 }
             }
             Some(Noticed::WentOn) => {
                 self.stretch_went_on();
                 self.forget_pause();
+                self.waste(now);
                 self.tell_speaking();
             }
             // If it was his turn, that is over as well, as soon as all its words are there.
@@ -90,6 +95,7 @@ impl Call {
         let turn = self.asked + 1;
         self.floor = Floor::Listening;
         self.his_turn = true;
+        self.asked_early = 0;
         self.no_inputs = 0;
         self.first_words = false;
         self.transcript.begin_turn();
@@ -100,6 +106,7 @@ impl Call {
         }
         self.tell_said_so_far();
         self.choose_wait(self.now);
+        self.ask_early(self.now);
     }
 
     pub(super) fn end_turn_if_over(&mut self, now: CallTime) {
@@ -109,16 +116,23 @@ impl Call {
     }
 
     fn end_turn(&mut self, now: CallTime) {
+        let text = self.transcript.turn_text();
+        if !self.was_asked_about(text.as_deref()) {
+            self.waste(now);
+        }
         self.his_turn = false;
         let (spoke_ms, to) = self.transcript.turn_spoke();
         self.note(Note::TurnEnded {
-            turn: self.asked + 1,
+            turn: self.his_turn_number(),
             spoke_ms,
             waited_ms: now.ms_since(to),
             reason: self.endpoint.reason,
         });
-        let text = self.transcript.turn_text();
-        self.ask(now, Prompt::Speech { text });
+        if self.is_early() {
+            self.release(now);
+        } else {
+            self.ask(now, Prompt::Speech { text });
+        }
     }
 
     pub(super) fn digit(&mut self, now: CallTime, digit: char) {
@@ -133,6 +147,7 @@ impl Call {
     /// A key is a turn, and nobody presses one by accident: the agent falls silent for certain. What the caller was
     /// saying belongs to it.
     fn take_digit(&mut self, now: CallTime, digit: char) {
+        self.waste(now);
         let (spoke_ms, waited_ms) = if std::mem::take(&mut self.his_turn) {
             let (spoke_ms, _) = self.transcript.turn_spoke();
             let now_ms = self.ear.spoke_ms();

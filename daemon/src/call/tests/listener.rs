@@ -7,6 +7,12 @@ use crate::call::output::{Prompt, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::CallTime;
 
+/// What is heard of a text.
+fn letters(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.collect::<String>().to_lowercase()
+}
+
 pub(super) struct Listener {
     pub(super) latest: Stretch,
     /// How far the latest stretch has got.
@@ -137,7 +143,7 @@ impl Listener {
             ));
         }
         let told = text.as_deref().unwrap_or_default();
-        (!told.ends_with(&self.text)).then(|| {
+        (!letters(told).ends_with(&letters(&self.text))).then(|| {
             format!(
                 "it is asked about {told:?}, but {:?} was said last",
                 self.text

@@ -4,6 +4,7 @@
 
 mod chart;
 mod doors;
+mod early;
 mod endpoint;
 mod listener;
 mod prompts;

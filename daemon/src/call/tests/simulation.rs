@@ -106,6 +106,7 @@ fn settings(dice: &mut Dice) -> Settings {
         unfinished_words: vec!["and".into()],
         transcribed: dice.once_in(2),
         endpointed: dice.once_in(3),
+        speculate: dice.once_in(2),
         transcriber_deadline_ms: dice.from(0, 4) * 300,
         ..Settings::default()
     }
@@ -425,6 +426,8 @@ const EXPECTED: &[&str] = &[
     "asked: Speech",
     MOMENT,
     "SaidSoFar",
+    "Wasted",
+    "Forget",
     "turn: silence",
     "turn: finished sentence",
     "turn: unfinished sentence",
@@ -517,6 +520,8 @@ fn planted_bugs_are_found() {
         Planted::KeepsTheVerdict,
         Planted::AsksNobodyElse,
         Planted::SpeaksOnAtAKey,
+        Planted::SpeaksBeforeTheEnd,
+        Planted::AnswersOtherWords,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

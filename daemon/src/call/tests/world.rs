@@ -160,6 +160,10 @@ pub(super) struct World {
     in_flight: Option<Turn>,
     /// When it was asked, if another could answer and nothing has come of it.
     unanswered_since: Option<CallTime>,
+    /// The turn about which somebody was asked before it had ended.
+    early: Option<Turn>,
+    /// The caller's turn has ended, and nobody has been asked about it.
+    turn_ended: bool,
     /// The place of the responder that was replaced just now.
     replaced_responder: Option<u32>,
     speaking: Option<Utterance>,
@@ -221,6 +225,8 @@ impl World {
             asked: 0,
             in_flight: None,
             unanswered_since: None,
+            early: None,
+            turn_ended: false,
             replaced_responder: None,
             speaking: None,
             unheard_since: None,
@@ -552,11 +558,6 @@ impl World {
                     prompt,
                     responder,
                 } => {
-                    if self.replaced_responder.is_none()
-                        && let Some(wrong) = self.listener.asked(self.now, &prompt)
-                    {
-                        self.wrong(wrong);
-                    }
                     self.respond(turn, prompt, responder);
                 }
                 Output::Transcribe { stretch, heard } => {
@@ -573,7 +574,17 @@ impl World {
                     voice,
                     ..
                 } => self.speak(utterance, &text, voice),
+                Output::Play { .. } | Output::Note(Note::Said { .. } | Note::Answered { .. })
+                    if self.early.is_some() =>
+                {
+                    self.wrong(format!("{output:?} before the turn had ended"));
+                }
                 Output::Play { samples } => self.play(samples),
+                Output::Forget => {
+                    self.cleared = self.utterance;
+                    self.replaced = None;
+                    self.ready.clear();
+                }
                 Output::Mark(mark) => {
                     if mark.epoch != self.clears {
                         self.wrong(format!("{mark:?} after {} clears", self.clears));
@@ -635,13 +646,37 @@ impl World {
                     self.utterance = self.utterance.max(utterance);
                     self.owed.insert(utterance);
                 }
+                Output::Note(Note::Wasted { turn }) => {
+                    if self.early.take() != Some(turn) || self.in_flight.is_some() {
+                        self.wrong(format!("turn {turn} was wasted, which was not held back"));
+                    }
+                }
                 Output::Note(Note::BargeIn { .. }) => barged_in = true,
                 Output::Note(Note::ResponderReplaced { responder, .. }) => {
                     self.replaced_responder = Some(responder);
                 }
                 Output::Note(Note::TurnEnded {
-                    reason, waited_ms, ..
+                    turn,
+                    reason,
+                    waited_ms,
+                    ..
                 }) => {
+                    if self.early.is_some_and(|early| early != turn) {
+                        self.wrong(format!(
+                            "turn {turn} ends while {:?} is held back",
+                            self.early
+                        ));
+                    }
+                    self.turn_ended = true;
+                    if self.early.take().is_some() {
+                        self.turn_ended = false;
+                        let prompt = self.prompts.last().map(|last| last.0.clone());
+                        let asked =
+                            prompt.and_then(|prompt| self.listener.asked(self.now, &prompt));
+                        if let Some(wrong) = asked {
+                            self.wrong(wrong);
+                        }
+                    }
                     if let Some(wrong) = self.listener.turn_ended(reason, waited_ms) {
                         self.wrong(wrong);
                     }
@@ -654,7 +689,7 @@ impl World {
                     }
                 }
                 Output::SpeechStarted { turn } | Output::SpeechPaused { turn } => {
-                    if turn != self.asked + 1 {
+                    if turn != self.early.unwrap_or(self.asked + 1) {
                         self.wrong(format!(
                             "the caller speaks in turn {turn} after turn {}",
                             self.asked
@@ -665,12 +700,10 @@ impl World {
                 | Output::HangUp
                 | Output::SaidSoFar { .. }
                 | Output::Hold { .. }
-                | Output::Forget
                 | Output::Depart(_)
                 | Output::Note(
                     Note::Said { .. }
                     | Note::Transcript { .. }
-                    | Note::Wasted { .. }
                     | Note::Resumed { .. }
                     | Note::TranscriberReplaced { .. }
                     | Note::Departed { .. }
@@ -703,6 +736,24 @@ impl World {
         if turn != self.asked + 1 {
             self.wrong(format!("turn {turn} follows turn {}", self.asked));
         }
+        let speech = matches!(prompt, Prompt::Speech { .. });
+        match (self.replaced_responder, self.early) {
+            (Some(_), early) => self.early = early.map(|_| turn),
+            (None, Some(early)) => {
+                self.wrong(format!("turn {turn} is asked while {early} is held back"));
+            }
+            (None, None) if speech && !self.turn_ended => self.early = Some(turn),
+            (None, None) => {
+                let asked = self.listener.asked(self.now, &prompt);
+                if let Some(wrong) = asked {
+                    self.wrong(wrong);
+                }
+            }
+        }
+        if self.early.is_some() && !self.settings.speculate {
+            self.wrong(format!("turn {turn} is asked before it had ended"));
+        }
+        self.turn_ended = false;
         self.asked = turn;
         self.in_flight = Some(turn);
         if responder >= self.responders {
