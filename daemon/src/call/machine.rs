@@ -7,6 +7,7 @@
 
 use super::ear::Ear;
 use super::endpoint::Endpoint;
+use super::heard::HeardReply;
 use super::input::{Input, Turn, Utterance, Why};
 use super::output::{Note, Output, Sounded, Timer};
 use super::playout::{Pace, Playout};
@@ -108,6 +109,10 @@ pub struct Call {
     pub(super) first_words: bool,
     /// How long nobody may speak before the responder is told, this once.
     pub(super) silence_ms: Option<u64>,
+    /// What the caller heard of the latest answer, of the utterances that have left his ear.
+    pub(super) heard_reply: HeardReply,
+    /// Who says the responder's next words: a number of the leg's.
+    pub(super) speaker: u32,
 
     /// The agent's utterances that have not left the caller's ear, in order.
     pub(super) sayings: VecDeque<Saying>,
@@ -118,6 +123,8 @@ pub struct Call {
     pub(super) voice_failures: u32,
     /// Which voice is asked next: its place in the line.
     pub(super) voice: u32,
+    /// Who said the latest utterance. His line of voices is another one for each.
+    pub(super) last_speaker: u32,
     /// When the agent's own voice is worth asking again.
     pub(super) voice_rested: CallTime,
     /// Samples at the end of the queue that nobody asked for. They are never played.
@@ -161,12 +168,15 @@ impl Call {
             responder_rested: CallTime(0),
             first_words: false,
             silence_ms: None,
+            heard_reply: HeardReply::default(),
+            speaker: 0,
             sayings: VecDeque::new(),
             utterance: 0,
             cancelled_utterance: 0,
             voice_since: CallTime(0),
             voice_failures: 0,
             voice: 0,
+            last_speaker: 0,
             voice_rested: CallTime(0),
             stray: 0,
             stray_noted: false,

@@ -37,6 +37,7 @@ mod barge_in;
 mod ear;
 mod early;
 mod endpoint;
+mod heard;
 mod input;
 mod machine;
 mod output;
@@ -54,6 +55,7 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
+pub use heard::MAX_HEARD_BYTES;
 pub use input::{
     Departure, Input, Mark, Reply, Return, Speech, Stretch, Turn, Utterance, Why, Words,
 };

@@ -155,9 +155,9 @@ impl Call {
         };
         match reply {
             Reply::Piece(piece) => self.reply_piece(turn, piece),
-            Reply::Text(text) | Reply::Firm(text) => {
+            Reply::Text(text) => {
                 self.say_pieces(turn, true);
-                self.reply_text(turn, text);
+                self.reply_text(turn, text, false);
             }
             Reply::Begun {
                 responder,
@@ -172,7 +172,16 @@ impl Call {
                 self.silence_ms = (after_ms > 0).then_some(after_ms);
                 self.has_acted();
             }
-            Reply::Speaker(_) | Reply::Depart(_) => self.has_acted(),
+            Reply::Depart(_) => self.has_acted(),
+            Reply::Firm(text) => {
+                self.say_pieces(turn, true);
+                self.reply_text(turn, text, true);
+            }
+            Reply::Speaker(speaker) => {
+                self.say_pieces(turn, true);
+                self.speaker = speaker;
+                self.has_acted();
+            }
             Reply::Audio { samples } => {
                 self.say_pieces(turn, true);
                 self.reply_audio(now, turn, samples);
@@ -254,7 +263,7 @@ impl Call {
 
     fn reply_piece(&mut self, turn: Turn, piece: &str) {
         let Some(open) = &mut self.reply else {
-            return self.reply_text(turn, piece);
+            return self.reply_text(turn, piece, false);
         };
         if open.splitter.push(piece) {
             self.say_pieces(turn, false);
@@ -276,11 +285,11 @@ impl Call {
                 open.splitter.next_utterance()
             }
         {
-            self.reply_text(turn, &text);
+            self.reply_text(turn, &text, false);
         }
     }
 
-    fn reply_text(&mut self, turn: Turn, text: &str) {
+    fn reply_text(&mut self, turn: Turn, text: &str, firm: bool) {
         self.close_sound();
         let refusal = if text.trim().is_empty() {
             Some(Cow::Borrowed(
@@ -306,11 +315,11 @@ impl Call {
             Some(reason) => self.failed("responder", &reason),
             None => {
                 self.responder_failures = 0;
-                self.sayings.push_back(Saying::new(
-                    turn,
-                    Cow::Owned(text.to_owned()),
-                    Origin::Words,
-                ));
+                let text = Cow::Owned(text.to_owned());
+                let mut saying = Saying::new(turn, text, Origin::Words);
+                saying.firm = firm;
+                saying.speaker = self.speaker;
+                self.sayings.push_back(saying);
             }
         }
     }
@@ -422,13 +431,16 @@ impl Call {
 
     /// The responder need not go on with what it was asked.
     pub(super) fn cancel_reply(&mut self) {
+        self.cancel_reply_at(self.playout.head(self.now));
+    }
+
+    /// The same; the playout has got to `head`.
+    pub(super) fn cancel_reply_at(&mut self, head: u64) {
         self.reply = None;
         if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
             self.wanted_turn = self.asked + 1;
-            self.put(Output::CancelReply {
-                turn: self.asked,
-                heard: String::new(),
-            });
+            let (turn, heard) = (self.asked, self.heard_of_reply(head));
+            self.put(Output::CancelReply { turn, heard });
         }
     }
 

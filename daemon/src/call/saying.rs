@@ -8,6 +8,7 @@
 //!
 //! Sound that a responder makes itself has no words and begins at Arriving.
 
+use super::heard::{beginning, estimated_samples, heard_bytes};
 use super::input::{Turn, Utterance};
 use super::output::Note;
 use super::time::{CallTime, ms};
@@ -48,6 +49,10 @@ pub(super) struct Saying {
     pub(super) turn: Turn,
     pub(super) text: Cow<'static, str>,
     pub(super) origin: Origin,
+    /// The caller cannot interrupt it.
+    pub(super) firm: bool,
+    /// Who says it: a number of the leg's.
+    pub(super) speaker: u32,
     pub(super) stage: Stage,
     /// The voice failed in the middle: it will never be heard whole.
     pub(super) broken: bool,
@@ -75,6 +80,8 @@ impl Saying {
             turn,
             text,
             origin,
+            firm: false,
+            speaker: 0,
             stage: Stage::Queued,
             broken: false,
             asked: CallTime(0),
@@ -141,12 +148,31 @@ impl Saying {
         !self.broken && self.sent > 0 && self.is_sent() && self.heard(head) == self.sent
     }
 
+    /// Letters of its text that were heard, if the head is at `head`.
+    fn heard_bytes(&self, head: u64) -> usize {
+        if self.is_whole(head) {
+            return self.text.len();
+        }
+        let total = if self.stage == Stage::Complete && !self.broken {
+            self.arrived
+        } else {
+            // Its end has not come, so it is longer than what has.
+            self.arrived.max(estimated_samples(&self.text))
+        };
+        heard_bytes(&self.text, self.heard(head), total)
+    }
+
+    /// The words of it that were heard, if the head is at `head`.
+    pub(super) fn heard_text(&self, head: u64) -> &str {
+        beginning(&self.text, self.heard_bytes(head))
+    }
+
     /// What the story tells when it leaves the caller's ear.
     pub(super) fn leaves(&self, head: u64) -> Note {
         Note::Heard {
             utterance: self.utterance,
             text: self.text.clone(),
-            heard_bytes: self.text.len(),
+            heard_bytes: self.heard_bytes(head),
             heard_ms: ms(self.heard(head)),
             sent_ms: ms(self.sent),
             whole: self.is_whole(head),

@@ -54,7 +54,8 @@ impl Call {
             return;
         };
         // One that was asked for before is at its next voice; only a new one goes back to the first.
-        if next.utterance == 0 && self.voice_rested <= now {
+        let speaks_on = next.speaker == std::mem::replace(&mut self.last_speaker, next.speaker);
+        if next.utterance == 0 && (self.voice_rested <= now || !speaks_on) {
             self.voice = 0;
         }
         self.utterance += 1;
@@ -64,13 +65,14 @@ impl Call {
         next.fallbacks = 0;
         let text = next.text.clone();
         let fixed = next.origin != Origin::Words;
+        let speaker = next.speaker;
         self.voice_since = now;
         self.put(Output::Speak {
             utterance: self.utterance,
             text,
             fixed,
             voice: self.voice,
-            speaker: 0,
+            speaker,
         });
     }
 
@@ -362,6 +364,9 @@ impl Call {
         if saying.origin == Origin::Sound && saying.sent == 0 {
             return; // never begun, never told
         }
+        if saying.answers(saying.turn) {
+            self.heard_reply.add(saying.turn, saying.heard_text(head));
+        }
         self.note(saying.leaves(head));
         if saying.is_whole(head) {
             self.put(Output::HeardWhole {
@@ -369,6 +374,13 @@ impl Call {
                 turn: saying.turn,
             });
         }
+    }
+
+    /// What the caller has heard of the answer to the latest turn, if the head is at `head`.
+    pub(super) fn heard_of_reply(&self, head: u64) -> String {
+        let answers = |saying: &&Saying| saying.answers(self.asked);
+        let heard = self.sayings.iter().filter(answers);
+        (self.heard_reply).with(self.asked, heard.map(|saying| saying.heard_text(head)))
     }
 
     /// Forgets everything that was to be said. What nobody had begun to work on leaves no trace.
@@ -397,7 +409,7 @@ impl Call {
             self.cancel_voice();
         }
         if answering {
-            self.cancel_reply();
+            self.cancel_reply_at(head);
         }
         self.leaving = None;
         #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
         Note::Heard {
             utterance,
             text,
-            heard_bytes: _,
+            heard_bytes,
             heard_ms,
             sent_ms,
             whole,
@@ -35,7 +35,7 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
             "said",
             text.as_ref(),
             *sent_ms,
-            json!({"utterance": utterance, "heard_ms": heard_ms, "whole": whole}),
+            json!({"utterance": utterance, "heard": text.get(..*heard_bytes), "heard_ms": heard_ms, "whole": whole}),
         ),
         Note::CallerStarted { turn } => ("caller_started", "", 0, json!({"turn": turn})),
         Note::TurnEnded {

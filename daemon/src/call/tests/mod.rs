@@ -11,6 +11,8 @@ mod prompts;
 mod responders;
 mod rules;
 mod simulation;
+mod speakers;
 mod splitter;
 mod words;
+mod words_heard;
 mod world;

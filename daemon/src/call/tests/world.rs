@@ -23,6 +23,10 @@ pub(super) enum Does {
     Writes(String),
     /// The next silence is told after so many milliseconds.
     Waits(u64),
+    /// The same, and the caller cannot interrupt it.
+    Insists(String),
+    /// What it says from now on is said by this speaker.
+    Speaks(u32),
     Sounds(u64),
     HangsUp,
     Finishes,
@@ -524,6 +528,8 @@ impl World {
                 after_ms: *after_ms,
             },
             Does::Says(text) => Reply::Text(text),
+            Does::Insists(text) => Reply::Firm(text),
+            Does::Speaks(speaker) => Reply::Speaker(*speaker),
             Does::HangsUp => Reply::HangUp,
             Does::Finishes => Reply::Done,
             Does::Fails => Reply::Failed("it lost its mind"),
