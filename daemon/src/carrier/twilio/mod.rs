@@ -1,8 +1,8 @@
 //! Twilio, protocol `Call` 1.0.0 of Media Streams, and TwiML; carriers that copy both are read as far as they agree.
 //!
 //! [`form`], [`signature`] and [`webhook`] read what Twilio asks over HTTP, [`twiml`] writes the answer, [`stream`] is
-//! our side of the media websocket. [`far_end`] is the other side of that websocket, for the simulated phone: it may
-//! use everything here, and nothing here uses it. [`rest`] is the one that dials out: numbers and calls over Twilio's API.
+//! our side of the media websocket. [`far_end`] is the other side of that websocket and [`verbs`] what the carrier does
+//! with a document, both for the simulated phone: they may use everything here, and nothing here uses them. [`rest`] is the one that dials out: numbers and calls over Twilio's API.
 
 pub mod far_end;
 pub mod form;
@@ -12,6 +12,7 @@ pub mod signature;
 pub mod stream;
 pub mod twiml;
 mod url;
+pub mod verbs;
 pub mod webhook;
 mod xml;
 

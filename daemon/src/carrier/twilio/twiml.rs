@@ -1,16 +1,26 @@
 //! TwiML: the documents we answer a webhook with, and what the simulated phone understands of them.
 //!
-//! Three documents are enough: connect the call to our media websocket, say a sentence and hang up, refuse. Everything
-//! that is text is escaped here, so callers pass plain text and plain URLs.
+//! Few documents are enough: connect the call to our media websocket (after some keys, if they are wanted), dial a number,
+//! say a sentence and hang up, hang up, refuse. Everything that is text is escaped here, so callers pass plain text and
+//! plain URLs. How the phone follows a document verb by verb is in [`super::verbs`].
 //!
 //! A bidirectional `<Stream>` blocks; what follows `<Connect>` runs when our side closes the websocket, and also when it
-//! could not be opened. That is the place of the [`Fallback`].
+//! broke or could not be opened, but not when the caller hangs up. That is the place of the [`Fallback`].
 
 use super::cut;
 use super::xml::{self, Element};
 
 /// Most characters of a parameter, name and value together; Twilio asks for less than 500.
 pub const MAX_PARAMETER_CHARS: usize = 499;
+
+/// Most keys pressed in one `<Play>`, waits included: longer than any extension or account number.
+pub const MAX_KEYS: usize = 64;
+
+/// Longest address dialled, in bytes; SIP addresses are longer than one expects.
+const MAX_DIALLED_BYTES: usize = 256;
+
+/// Digits of an international number, E.164; short codes have three.
+const E164_DIGITS: std::ops::RangeInclusive<usize> = 3..=15;
 
 /// Most characters Twilio speaks in one `<Say>`; what is longer is cut.
 pub const MAX_SAY_CHARS: usize = 4096;
@@ -64,6 +74,9 @@ pub struct Answer<'a> {
     pub stream_url: &'a str,
     /// Absolute URL that is told when the stream begins, ends or fails.
     pub status_callback: Option<&'a str>,
+    /// Pressed on the caller's line first. Signs that are no keys (`0`–`9`, `*`, `#`, and `w` for half a second) are left
+    /// out, and so is what comes after [`MAX_KEYS`].
+    pub keys: &'a str,
     /// Handed back in `start`. The only way to pass data: Twilio drops query strings.
     pub parameters: &'a [(&'a str, &'a str)],
     pub fallback: Fallback<'a>,
@@ -82,6 +95,12 @@ impl Answer<'_> {
             });
         }
         let mut out = String::from(HEAD);
+        let keys: String = self.keys.chars().filter(is_key).take(MAX_KEYS).collect();
+        if !keys.is_empty() {
+            out.push_str("<Play");
+            xml::write_attribute(&mut out, "digits", &keys);
+            out.push_str(" />");
+        }
         out.push_str("<Connect><Stream");
         if let Some(callback) = self.status_callback {
             xml::write_attribute(&mut out, "statusCallback", callback);
@@ -109,7 +128,9 @@ impl Answer<'_> {
         match self.fallback {
             Fallback::Say { text, language } => write_say(&mut out, text, language),
             Fallback::Redirect(url) => {
-                out.push_str("<Redirect>");
+                out.push_str("<Redirect");
+                xml::write_attribute(&mut out, "method", "POST");
+                out.push('>');
                 xml::write_text(&mut out, url);
                 out.push_str("</Redirect>");
             }
@@ -132,6 +153,7 @@ pub fn connect(
     Answer {
         stream_url,
         status_callback: None,
+        keys: "",
         parameters,
         fallback: *fallback,
     }
@@ -145,6 +167,55 @@ pub fn say_and_hang_up(text: &str, language: &str) -> String {
     out.push_str("<Hangup />");
     out.push_str(TAIL);
     out
+}
+
+/// Ends the call.
+pub fn hang_up() -> String {
+    format!("{HEAD}<Hangup />{TAIL}")
+}
+
+/// Connects the caller to a number or a SIP address that [`is_dialable`]; `action` is asked what to do when that is over.
+/// Without a `caller_id` the one who is called sees the caller's own number.
+pub fn dial(number: &str, caller_id: Option<&str>, action: &str) -> String {
+    let mut out = String::from(HEAD);
+    out.push_str("<Dial");
+    xml::write_attribute(&mut out, "action", action);
+    if let Some(caller_id) = caller_id {
+        xml::write_attribute(&mut out, "callerId", caller_id);
+    }
+    xml::write_attribute(&mut out, "method", "POST");
+    out.push('>');
+    if is_sip(number) {
+        out.push_str("<Sip>");
+        xml::write_text(&mut out, number);
+        out.push_str("</Sip>");
+    } else {
+        xml::write_text(&mut out, number);
+    }
+    out.push_str("</Dial>");
+    out.push_str(TAIL);
+    out
+}
+
+/// Whether the carrier can be asked to dial it: a number as E.164 has it (`+` and digits) or a short one, or a SIP address.
+pub fn is_dialable(number: &str) -> bool {
+    if is_sip(number) {
+        let user = number.split_once(':').map_or("", |(_, user)| user);
+        return !user.is_empty()
+            && number.len() <= MAX_DIALLED_BYTES
+            && number.bytes().all(|byte| byte.is_ascii_graphic());
+    }
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    E164_DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_sip(number: &str) -> bool {
+    number.starts_with("sip:") || number.starts_with("sips:")
+}
+
+/// A key of a telephone, or a wait.
+fn is_key(c: &char) -> bool {
+    c.is_ascii_digit() || matches!(c, '*' | '#' | 'w' | 'W')
 }
 
 /// Refuses the call unanswered; the caller hears the busy tone and nobody pays.
@@ -179,6 +250,17 @@ pub struct Connect {
 /// [`BadTwiml::NoStream`] if the document does something else with the call, with what it does; the others if it is no
 /// TwiML.
 pub fn read_connect(document: &str) -> Result<Connect, BadTwiml> {
+    let root = read_response(document)?;
+    let found = (0..root.children.len()).find_map(|at| connect_at(&root, at));
+    found.unwrap_or_else(|| {
+        Err(BadTwiml::NoStream {
+            instead: summary(&root),
+        })
+    })
+}
+
+/// The document's `<Response>`.
+pub(super) fn read_response(document: &str) -> Result<Element, BadTwiml> {
     let root = xml::read(document).map_err(|bad| BadTwiml::NotXml {
         at: bad.at,
         what: bad.what,
@@ -188,27 +270,19 @@ pub fn read_connect(document: &str) -> Result<Connect, BadTwiml> {
             name: cut(&root.name, 64).to_owned(),
         });
     }
-    let streams = root
+    Ok(root)
+}
+
+/// The verb at this place, if it connects to a stream.
+pub(super) fn connect_at(root: &Element, at: usize) -> Option<Result<Connect, BadTwiml>> {
+    let verb = root
         .children
-        .iter()
-        .enumerate()
-        .filter(|(_, verb)| verb.name == "Connect");
-    let stream = streams
-        .filter_map(|(at, verb)| {
-            Some((
-                at,
-                verb.children.iter().find(|child| child.name == "Stream")?,
-            ))
-        })
-        .next();
-    let Some((at, stream)) = stream else {
-        return Err(BadTwiml::NoStream {
-            instead: summary(&root),
-        });
-    };
+        .get(at)
+        .filter(|verb| verb.name == "Connect")?;
+    let stream = verb.children.iter().find(|child| child.name == "Stream")?;
     let url = stream.attribute("url").unwrap_or_default().to_owned();
     if url.is_empty() {
-        return Err(BadTwiml::StreamUrl { url });
+        return Some(Err(BadTwiml::StreamUrl { url }));
     }
     let parameters = stream
         .children
@@ -216,7 +290,7 @@ pub fn read_connect(document: &str) -> Result<Connect, BadTwiml> {
         .filter(|child| child.name == "Parameter");
     let attribute =
         |element: &Element, name| element.attribute(name).unwrap_or_default().to_owned();
-    Ok(Connect {
+    Some(Ok(Connect {
         url,
         status_callback: stream.attribute("statusCallback").map(str::to_owned),
         parameters: parameters
@@ -226,7 +300,7 @@ pub fn read_connect(document: &str) -> Result<Connect, BadTwiml> {
             .iter()
             .map(|verb| verb.name.clone())
             .collect(),
-    })
+    }))
 }
 
 fn summary(root: &Element) -> String {
@@ -296,7 +370,7 @@ mod tests {
             ),
             (
                 Fallback::Redirect("https://h/p?a=1&b=2"),
-                "<Redirect>https://h/p?a=1&amp;b=2</Redirect>",
+                "<Redirect method=\"POST\">https://h/p?a=1&amp;b=2</Redirect>",
             ),
             (Fallback::Hangup, "<Hangup />"),
         ] {
@@ -312,6 +386,7 @@ mod tests {
         let answer = Answer {
             stream_url: URL,
             status_callback: Some("https://h/twilio/stream-status/?a&b"),
+            keys: "",
             parameters: &[("token", "9f86d0")],
             fallback: Fallback::Hangup,
         };
@@ -335,6 +410,62 @@ mod tests {
         );
         let long = say_and_hang_up(&"é".repeat(MAX_SAY_CHARS + 1), "");
         assert_eq!(long.matches('é').count(), MAX_SAY_CHARS);
+    }
+
+    #[test]
+    fn keys_are_pressed_before_the_stream_and_nothing_else_is() {
+        let document = |keys| {
+            let answer = Answer {
+                stream_url: URL,
+                status_callback: None,
+                keys,
+                parameters: &[],
+                fallback: Fallback::Hangup,
+            };
+            answer.document().unwrap()
+        };
+        let plain = connect(URL, &[], &Fallback::Hangup).unwrap();
+        let played =
+            |keys| plain.replace("<Connect>", &format!("<Play digits=\"{keys}\" /><Connect>"));
+        assert_eq!(document("ww12*#"), played("ww12*#"));
+        assert_eq!(document("1-2\"/><Say>3"), played("123"));
+        assert_eq!(document("hello"), plain);
+        assert_eq!(document(&"1".repeat(65)), played(&"1".repeat(MAX_KEYS)));
+    }
+
+    #[test]
+    fn a_number_or_a_sip_address_is_dialled() {
+        let document = |inside: &str| {
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{inside}</Response>")
+        };
+        assert_eq!(
+            dial("+15550199", None, "https://h/a?b&c"),
+            document("<Dial action=\"https://h/a?b&amp;c\" method=\"POST\">+15550199</Dial>")
+        );
+        assert_eq!(
+            dial("sip:desk@h;a=1&b", Some("+15550100"), "/a"),
+            document(
+                "<Dial action=\"/a\" callerId=\"+15550100\" method=\"POST\"><Sip>sip:desk@h;a=1&amp;b</Sip></Dial>"
+            )
+        );
+        assert_eq!(hang_up(), document("<Hangup />"));
+        for (number, can) in [
+            ("+15550199", true),
+            ("911", true),
+            ("sip:desk@example.com", true),
+            ("sips:desk@example.com;x=y", true),
+            ("", false),
+            ("+", false),
+            ("12", false),
+            ("+1234567890123456", false),
+            ("555 0199", false),
+            ("+1555x", false),
+            ("sip:", false),
+            ("sip:a b", false),
+            ("https://h/", false),
+        ] {
+            assert_eq!(is_dialable(number), can, "{number}");
+        }
     }
 
     #[test]

@@ -142,6 +142,27 @@ impl VoiceRequest {
     }
 }
 
+/// A call asks how to go on: its stream is over, or it comes back from a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumeRequest {
+    pub call: VoiceRequest,
+    /// `DialCallStatus`, how a transfer went: `completed`, `busy`, `no-answer`, `failed`, `canceled`.
+    pub transfer: Option<String>,
+}
+
+impl ResumeRequest {
+    /// Picks it out of a form whose signature has been checked.
+    ///
+    /// # Errors
+    /// As [`VoiceRequest::read`].
+    pub fn read(params: &Params) -> Result<ResumeRequest, BadRequest> {
+        Ok(ResumeRequest {
+            call: VoiceRequest::read(params)?,
+            transfer: note(params, "DialCallStatus"),
+        })
+    }
+}
+
 /// A call has changed. Callbacks may arrive out of order: order them by `sequence` where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {
