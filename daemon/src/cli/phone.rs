@@ -112,6 +112,7 @@ fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), F
         let script = Script {
             steps,
             ends_after_ms,
+            ..Script::default()
         };
         phone::call(line, script, |ms, happening| {
             if !silent {
@@ -175,7 +176,7 @@ fn print_report(report: &Report, arguments: &PhoneArguments) {
                 "underruns": report.underruns,
                 "violations": report.violations,
                 "close_code": report.close_code,
-                "then": report.rest,
+                "then": report.then,
             })
         );
         return;

@@ -5,7 +5,7 @@
 
 use crate::carrier::twilio::form::{self, Params};
 use crate::carrier::twilio::signature;
-use crate::carrier::twilio::twiml::{self, BadTwiml};
+use crate::carrier::twilio::twiml::{self, BadTwiml, Connect};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{
@@ -58,14 +58,18 @@ pub enum PhoneError {
 
 /// A stream that is open, before its first message.
 #[derive(Debug)]
-pub(super) struct Dialled {
+pub(super) struct Opened {
     pub(super) stream: TcpStream,
     pub(super) read_ahead: Bytes,
-    pub(super) call_sid: String,
     pub(super) stream_sid: String,
     pub(super) parameters: Vec<(String, String)>,
-    /// What the carrier would do after the stream, as the TwiML says.
-    pub(super) rest: Vec<String>,
+}
+
+/// A call with its first stream.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    pub(super) call_sid: String,
+    pub(super) opened: Opened,
     pub(super) webhook: Duration,
 }
 
@@ -101,33 +105,64 @@ impl Line {
         let document = self.webhook(&call_sid).await?;
         let webhook = began.elapsed();
         let connect = twiml::read_connect(&document)?;
-        let (stream, read_ahead) = self.upgrade(&connect.url).await?;
         Ok(Dialled {
+            opened: self.open(&connect).await?,
+            call_sid,
+            webhook,
+        })
+    }
+
+    /// Opens the stream that a document connects to.
+    pub(super) async fn open(&self, connect: &Connect) -> Result<Opened, PhoneError> {
+        let (stream, read_ahead) = self.upgrade(&connect.url).await?;
+        Ok(Opened {
             stream,
             read_ahead,
-            call_sid,
             stream_sid: format!("MZ{}", random_hex()),
-            parameters: connect.parameters,
-            rest: connect.rest,
-            webhook,
+            parameters: connect.parameters.clone(),
         })
     }
 
     /// The webhook of an incoming call; the TwiML.
     pub async fn webhook(&self, call_sid: &str) -> Result<String, PhoneError> {
-        let fields = [
+        let fields = self.fields(call_sid, "ringing");
+        self.post("/twilio/stream/", &fields).await
+    }
+
+    /// The webhook that a document names for a call under way; how a transfer went, if one is over. The TwiML.
+    pub async fn ask(
+        &self,
+        url: &str,
+        call_sid: &str,
+        transfer: &str,
+    ) -> Result<String, PhoneError> {
+        let mut fields = self.fields(call_sid, "in-progress");
+        if !transfer.is_empty() {
+            fields.push(("DialCallStatus", transfer));
+        }
+        self.post(path_of(url), &fields).await
+    }
+
+    /// The number's status callback.
+    pub async fn tell_status(&self, call_sid: &str, status: &str) -> Result<(), PhoneError> {
+        let fields = self.fields(call_sid, status);
+        self.post("/twilio/status/", &fields).await.map(|_| ())
+    }
+
+    /// What every request about a call carries.
+    fn fields<'a>(&'a self, call_sid: &'a str, status: &'a str) -> Vec<(&'a str, &'a str)> {
+        vec![
             ("AccountSid", self.account_sid.as_str()),
             ("ApiVersion", "2010-04-01"),
             ("CallSid", call_sid),
-            ("CallStatus", "ringing"),
+            ("CallStatus", status),
             ("Called", &self.to),
             ("CalledZip", ""),
             ("Caller", &self.from),
             ("Direction", "inbound"),
             ("From", &self.from),
             ("To", &self.to),
-        ];
-        self.post("/twilio/stream/", &fields).await
+        ]
     }
 
     /// A signed form as the carrier posts it; the body of the answer.
@@ -180,12 +215,9 @@ impl Line {
             what: "stream",
             error,
         };
-        let path = stream_url
-            .split_once("://")
-            .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| broken(error.to_string()))?;
-        let mut request = Request::get(path.unwrap_or("/"))
+        let mut request = Request::get(path_of(stream_url))
             .header(HOST, self.host())
             .header(UPGRADE, "websocket")
             .header(CONNECTION, "Upgrade")
@@ -254,6 +286,14 @@ impl Line {
         self.base
             .split_once("://")
             .map_or(self.base.as_str(), |(_, host)| host)
+    }
+}
+
+/// The path of an address, which may be relative to the one of the document.
+fn path_of(url: &str) -> &str {
+    match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => url,
     }
 }
 

@@ -1,4 +1,5 @@
-//! One simulated call: a caller with a script at one end, the daemon at the other, 20 ms at a time.
+//! The caller's side of a call: a script at one end, the daemon at the other, 20 ms at a time, over one stream after the
+//! other. What the carrier does between them is next door, in `follow`.
 //!
 //! ```text
 //!  script ─→ media, dtmf, stop ─→ websocket ─→ daemon
@@ -8,15 +9,15 @@
 //! Time is the clock's: frame n leaves at n × 20 ms after `start`, however late the one before was. The reading half
 //! has a task of its own, because a cancelled read loses its place; whole messages come over a channel.
 
-use super::dial::{Dialled, Line, PhoneError};
+use super::dial::Opened;
 use super::earpiece::Earpiece;
+use super::report::{Happening, Report};
 use super::script::{Act, Actor, Script};
 use crate::carrier::twilio::far_end::{self, FromDaemon, Start};
 use crate::carrier::twilio::stream;
 use crate::media::frame::{FRAME_MS, FRAME_SAMPLES, MULAW_SILENCE};
 use crate::media::{level, mulaw};
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketRead};
-use std::fmt;
 use std::future::ready;
 use std::io::{self, Cursor};
 use std::time::{Duration, Instant};
@@ -43,61 +44,6 @@ const CLOSE_SECS: u64 = 5;
 /// A call ends by itself after this, whatever the script says.
 const LONGEST_CALL_SECS: u64 = 3600;
 
-/// Something that happened in a call, for a timeline.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Happening {
-    /// TwiML came, after so long.
-    WebhookAnswered {
-        ms: f64,
-    },
-    /// `start` was sent.
-    Started,
-    AgentSpeaks,
-    AgentSilent,
-    CallerSpeaks,
-    CallerSilent,
-    Pressed(char),
-    /// The daemon threw away what the carrier held.
-    Cleared {
-        unplayed_ms: u64,
-    },
-    MarkReturned(String),
-    /// The daemon sent something the carrier would have complained about.
-    Violation(&'static str),
-    CallerHungUp,
-    /// The daemon closed the stream, with this code if it said one.
-    DaemonClosed(Option<u16>),
-}
-
-/// What came of a call.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub call_sid: String,
-    pub stream_sid: String,
-    /// What the caller's ear got from `start` to the end, µ-law in real time.
-    pub heard: Vec<u8>,
-    /// What the caller's mouth gave, the same way.
-    pub said: Vec<u8>,
-    /// With milliseconds since `start`.
-    pub happenings: Vec<(u64, Happening)>,
-    pub webhook_ms: f64,
-    /// When each media message was read off the socket.
-    pub media_at: Vec<Instant>,
-    /// From `start` sent to the first media message.
-    pub first_audio_ms: Option<f64>,
-    /// From the end of what the caller said to the agent being heard.
-    pub response_ms: Vec<u64>,
-    pub clears: u32,
-    pub marks: u32,
-    pub violations: u32,
-    /// Times the buffer ran dry for less than 60 ms within the agent's speech.
-    pub underruns: u32,
-    /// The daemon's close code, when it closed first.
-    pub close_code: Option<u16>,
-    /// What the carrier would do next, from the TwiML.
-    pub rest: Vec<String>,
-}
-
 enum FromWire {
     /// A message, and when it was read.
     Text(Instant, Vec<u8>),
@@ -106,84 +52,38 @@ enum FromWire {
     Closed(Option<u16>),
 }
 
-/// Rings, plays the script, and hangs up. `watch` hears what happens as it happens.
-///
-/// # Errors
-/// When there is no call: nobody answers, the webhook or the stream is refused, the TwiML connects to nothing.
-pub async fn call(
-    line: &Line,
-    script: Script,
-    mut watch: impl FnMut(u64, &Happening),
-) -> Result<Report, PhoneError> {
-    let dialled = line.dial().await?;
-    let webhook_ms = dialled.webhook.as_secs_f64() * 1000.0;
-    watch(0, &Happening::WebhookAnswered { ms: webhook_ms });
-    let Dialled {
-        stream,
-        read_ahead,
-        call_sid,
-        stream_sid,
-        parameters,
-        rest,
-        ..
-    } = dialled;
-    let (read, write) = stream.into_split();
-    let (send, inbox) = mpsc::channel(INBOX_MESSAGES);
-    let (reader, _) = fastwebsockets::after_handshake_split(
-        Cursor::new(read_ahead).chain(read),
-        tokio::io::sink(),
-        Role::Client,
-    );
-    let reading = tokio::spawn(read_messages(reader, send));
-    let mut handset = Handset {
-        write,
-        stream_sid: stream_sid.clone(),
-        text: Vec::new(),
-        framed: Vec::new(),
-        sequence: 0,
-        chunk: 0,
-        began: Instant::now(),
-        ear: Earpiece::default(),
-        actor: Actor::new(script),
-        report: Report {
-            call_sid: call_sid.clone(),
-            stream_sid,
-            webhook_ms,
-            rest,
-            ..Report::default()
-        },
-        agent: Voice::default(),
-        caller: Voice::default(),
-        dry_frames: 0,
-        waiting_since: None,
-        watch: &mut watch,
-    };
-    let done = handset.run(line, &call_sid, &parameters, inbox).await;
-    reading.abort();
-    let report = handset.report;
-    done.map(|()| report).map_err(|error| PhoneError::Broken {
-        what: "stream",
-        error: error.to_string(),
-    })
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    CallerHungUp,
+    DaemonClosed,
+    Broke,
 }
 
-struct Handset<'w, W> {
+/// The caller, from the first stream of his call to the last.
+pub(super) struct Handset<W> {
+    account_sid: String,
+    /// When the first stream started; before that, when the handset was lifted.
+    began: Instant,
+    actor: Actor,
+    pub(super) report: Report,
+    agent: Voice,
+    caller: Voice,
+    dry_frames: u64,
+    /// When the caller last stopped speaking, while no answer has been heard.
+    waiting_since: Option<u64>,
+    watch: W,
+}
+
+/// One stream, and what the carrier holds of it.
+struct Wire {
     write: OwnedWriteHalf,
     stream_sid: String,
     text: Vec<u8>,
     framed: Vec<u8>,
     sequence: u64,
     chunk: u64,
-    began: Instant,
     ear: Earpiece,
-    actor: Actor,
-    report: Report,
-    agent: Voice,
-    caller: Voice,
-    dry_frames: u64,
-    /// When the caller last stopped speaking, while no answer has been heard.
-    waiting_since: Option<u64>,
-    watch: &'w mut W,
 }
 
 /// Whether somebody is speaking, with the pauses within speech bridged.
@@ -193,28 +93,87 @@ struct Voice {
     last_heard_ms: u64,
 }
 
-impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
+impl<W: FnMut(u64, &Happening)> Handset<W> {
+    /// In the hand of a caller with this script. `watch` hears what happens as it happens.
+    pub(super) fn new(account_sid: &str, call_sid: &str, script: Script, watch: W) -> Handset<W> {
+        Handset {
+            account_sid: account_sid.to_owned(),
+            began: Instant::now(),
+            actor: Actor::new(script),
+            report: Report {
+                call_sid: call_sid.to_owned(),
+                ..Report::default()
+            },
+            agent: Voice::default(),
+            caller: Voice::default(),
+            dry_frames: 0,
+            waiting_since: None,
+            watch,
+        }
+    }
+
+    /// Talks over this stream until it ends.
+    ///
+    /// # Errors
+    /// When nothing can be written to it any more.
+    pub(super) async fn talk(&mut self, opened: Opened) -> io::Result<Ended> {
+        let Opened {
+            stream,
+            read_ahead,
+            stream_sid,
+            parameters,
+        } = opened;
+        let (read, write) = stream.into_split();
+        let (send, inbox) = mpsc::channel(INBOX_MESSAGES);
+        let (reader, _) = fastwebsockets::after_handshake_split(
+            Cursor::new(read_ahead).chain(read),
+            tokio::io::sink(),
+            Role::Client,
+        );
+        let reading = tokio::spawn(read_messages(reader, send));
+        self.report.stream_sid.clone_from(&stream_sid);
+        let mut wire = Wire {
+            write,
+            stream_sid,
+            text: Vec::new(),
+            framed: Vec::new(),
+            sequence: 0,
+            chunk: 0,
+            ear: Earpiece::default(),
+        };
+        let ended = self.run(&mut wire, &parameters, inbox).await;
+        reading.abort();
+        // The connection is gone when both halves are.
+        if let Err(error) = reading.await
+            && error.is_panic()
+        {
+            return Err(io::Error::other("the reading half panicked"));
+        }
+        ended
+    }
+
     async fn run(
         &mut self,
-        line: &Line,
-        call_sid: &str,
+        wire: &mut Wire,
         parameters: &[(String, String)],
         mut inbox: mpsc::Receiver<FromWire>,
-    ) -> io::Result<()> {
-        self.text.clear();
-        far_end::write_connected(&mut self.text);
-        self.send(OpCode::Text).await?;
-        self.text.clear();
+    ) -> io::Result<Ended> {
+        far_end::write_connected(&mut wire.text);
+        wire.send(OpCode::Text).await?;
+        wire.text.clear();
         let start = Start {
-            stream_sid: &self.stream_sid,
-            call_sid,
-            account_sid: &line.account_sid,
+            stream_sid: &wire.stream_sid,
+            call_sid: &self.report.call_sid,
+            account_sid: &self.account_sid,
             parameters,
         };
-        far_end::write_start(&mut self.text, &start);
-        self.sequence = 1;
-        self.began = Instant::now();
-        self.send(OpCode::Text).await?;
+        far_end::write_start(&mut wire.text, &start);
+        wire.sequence = 1;
+        if self.report.streams == 0 {
+            self.began = Instant::now();
+        }
+        self.report.streams += 1;
+        wire.send(OpCode::Text).await?;
         self.happened(Happening::Started);
 
         let mut frames = tokio::time::interval(Duration::from_millis(FRAME_MS));
@@ -226,33 +185,39 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
                 biased;
                 message = inbox.recv() => match message {
                     Some(message) => {
-                        if self.receive(message).await? {
-                            return Ok(());
+                        if self.receive(wire, message).await? {
+                            return Ok(Ended::DaemonClosed);
                         }
                     }
                     None => {
                         self.happened(Happening::DaemonClosed(None));
-                        return Ok(());
+                        return Ok(Ended::DaemonClosed);
                     }
                 },
-                _ = frames.tick() => {
-                    if self.frame().await? || self.now_ms() > LONGEST_CALL_SECS * 1000 {
-                        return self.hang_up(line, call_sid, inbox).await;
+                _ = frames.tick() => match self.frame(wire).await? {
+                    Some(Ended::Broke) => {
+                        self.happened(Happening::StreamBroke);
+                        return Ok(Ended::Broke);
                     }
+                    Some(_) => return self.hang_up(wire, inbox).await,
+                    None if self.now_ms() > LONGEST_CALL_SECS * 1000 => {
+                        return self.hang_up(wire, inbox).await;
+                    }
+                    None => {}
                 }
             }
         }
     }
 
-    /// One frame of the line's clock; true when the caller hangs up.
-    async fn frame(&mut self) -> io::Result<bool> {
+    /// One frame of the line's clock; whether the caller ends the stream by it.
+    async fn frame(&mut self, wire: &mut Wire) -> io::Result<Option<Ended>> {
         let now = self.now_ms();
         let mut heard = [MULAW_SILENCE; FRAME_SAMPLES];
-        let (sound, marks) = self.ear.play(&mut heard);
+        let (sound, marks) = wire.ear.play(&mut heard);
         self.report.heard.extend_from_slice(&heard);
         self.count_underruns(sound);
         for name in marks {
-            self.give_back(name).await?;
+            self.give_back(wire, name).await?;
         }
         let agent = audible(&heard);
         match self.agent.hear(agent, now) {
@@ -279,29 +244,30 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
         match act {
             Act::Listen => {}
             Act::Press(digit) => {
-                self.sequence += 1;
-                self.text.clear();
-                far_end::write_dtmf(&mut self.text, &self.stream_sid, self.sequence, digit);
-                self.send(OpCode::Text).await?;
+                wire.sequence += 1;
+                wire.text.clear();
+                far_end::write_dtmf(&mut wire.text, &wire.stream_sid, wire.sequence, digit);
+                wire.send(OpCode::Text).await?;
                 self.happened(Happening::Pressed(digit));
             }
-            Act::HangUp => return Ok(true),
+            Act::Break => return Ok(Some(Ended::Broke)),
+            Act::HangUp => return Ok(Some(Ended::CallerHungUp)),
         }
         self.report.said.extend_from_slice(&mouth);
-        self.sequence += 1;
-        self.chunk += 1;
-        self.text.clear();
-        let at = (self.chunk - 1) * FRAME_MS;
+        wire.sequence += 1;
+        wire.chunk += 1;
+        wire.text.clear();
+        let at = (wire.chunk - 1) * FRAME_MS;
         far_end::write_media(
-            &mut self.text,
-            &self.stream_sid,
-            self.sequence,
-            self.chunk,
+            &mut wire.text,
+            &wire.stream_sid,
+            wire.sequence,
+            wire.chunk,
             at,
             &mouth,
         );
-        self.send(OpCode::Text).await?;
-        Ok(false)
+        wire.send(OpCode::Text).await?;
+        Ok(None)
     }
 
     fn count_underruns(&mut self, sound: usize) {
@@ -317,9 +283,9 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
     }
 
     /// One message of the daemon; true when the stream is over.
-    async fn receive(&mut self, message: FromWire) -> io::Result<bool> {
+    async fn receive(&mut self, wire: &mut Wire, message: FromWire) -> io::Result<bool> {
         match message {
-            FromWire::Text(at, text) => match far_end::read(&text, &self.stream_sid) {
+            FromWire::Text(at, text) => match far_end::read(&text, &wire.stream_sid) {
                 Ok(FromDaemon::Media { payload }) => {
                     let mut samples = vec![0; payload.len()];
                     match stream::decode_payload(&payload, &mut samples) {
@@ -327,24 +293,24 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
                             let since = self.began.elapsed().as_secs_f64() * 1000.0;
                             self.report.first_audio_ms.get_or_insert(since);
                             self.report.media_at.push(at);
-                            self.ear.receive(&samples[..count]);
+                            wire.ear.receive(&samples[..count]);
                         }
                         Err(bad) => self.violated(bad.as_str()),
                     }
                 }
                 Ok(FromDaemon::Mark { name }) => {
-                    if let Some(name) = self.ear.mark(name.into_owned()) {
-                        self.give_back(name).await?;
+                    if let Some(name) = wire.ear.mark(name.into_owned()) {
+                        self.give_back(wire, name).await?;
                     }
                 }
                 Ok(FromDaemon::Clear) => {
-                    let (unplayed, marks) = self.ear.clear();
+                    let (unplayed, marks) = wire.ear.clear();
                     self.report.clears += 1;
                     self.happened(Happening::Cleared {
                         unplayed_ms: unplayed as u64 / 8,
                     });
                     for name in marks {
-                        self.give_back(name).await?;
+                        self.give_back(wire, name).await?;
                     }
                 }
                 Err(bad) => self.violated(bad.as_str()),
@@ -352,9 +318,9 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
             FromWire::Other(OpCode::Binary) => self.violated("binary"),
             FromWire::Other(_) => {}
             FromWire::Owed(opcode, payload) => {
-                self.text.clear();
-                self.text.extend_from_slice(&payload);
-                self.send(opcode).await?;
+                wire.text.clear();
+                wire.text.extend_from_slice(&payload);
+                wire.send(opcode).await?;
             }
             FromWire::Closed(code) => {
                 self.report.close_code = code;
@@ -365,33 +331,32 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
         Ok(false)
     }
 
-    async fn give_back(&mut self, name: String) -> io::Result<()> {
-        self.sequence += 1;
-        self.text.clear();
-        far_end::write_mark(&mut self.text, &self.stream_sid, self.sequence, &name);
+    async fn give_back(&mut self, wire: &mut Wire, name: String) -> io::Result<()> {
+        wire.sequence += 1;
+        wire.text.clear();
+        far_end::write_mark(&mut wire.text, &wire.stream_sid, wire.sequence, &name);
         self.report.marks += 1;
         self.happened(Happening::MarkReturned(name));
-        self.send(OpCode::Text).await
+        wire.send(OpCode::Text).await
     }
 
     /// `stop`, then the close handshake.
     async fn hang_up(
         &mut self,
-        line: &Line,
-        call_sid: &str,
+        wire: &mut Wire,
         mut inbox: mpsc::Receiver<FromWire>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Ended> {
         self.happened(Happening::CallerHungUp);
-        self.sequence += 1;
-        self.text.clear();
+        wire.sequence += 1;
+        wire.text.clear();
         far_end::write_stop(
-            &mut self.text,
-            &self.stream_sid,
-            self.sequence,
-            &line.account_sid,
-            call_sid,
+            &mut wire.text,
+            &wire.stream_sid,
+            wire.sequence,
+            &self.account_sid,
+            &self.report.call_sid,
         );
-        self.send(OpCode::Text).await?;
+        wire.send(OpCode::Text).await?;
         let closed = async {
             while let Some(message) = inbox.recv().await {
                 if let FromWire::Closed(code) = message {
@@ -402,7 +367,20 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
         };
         let closed = tokio::time::timeout(Duration::from_secs(CLOSE_SECS), closed).await;
         self.report.close_code = closed.unwrap_or(None);
-        Ok(())
+        Ok(Ended::CallerHungUp)
+    }
+
+    /// The TwiML came, after so long.
+    pub(super) fn answered(&mut self, after: Duration) {
+        self.report.webhook_ms = after.as_secs_f64() * 1000.0;
+        let ms = self.report.webhook_ms;
+        (self.watch)(0, &Happening::WebhookAnswered { ms });
+    }
+
+    /// The carrier did something by itself.
+    pub(super) fn followed(&mut self, what: String) {
+        self.report.then.push(what.clone());
+        self.happened(Happening::Followed(what));
     }
 
     fn violated(&mut self, reason: &'static str) {
@@ -410,7 +388,7 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
         self.happened(Happening::Violation(reason));
     }
 
-    fn happened(&mut self, happening: Happening) {
+    pub(super) fn happened(&mut self, happening: Happening) {
         let now = self.now_ms();
         (self.watch)(now, &happening);
         self.report.happenings.push((now, happening));
@@ -419,7 +397,9 @@ impl<W: FnMut(u64, &Happening)> Handset<'_, W> {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
 
+impl Wire {
     /// Sends what stands in `text`, masked as RFC 6455 wants it of a client.
     async fn send(&mut self, opcode: OpCode) -> io::Result<()> {
         self.framed.clear();
@@ -497,28 +477,6 @@ async fn read_messages(mut reader: Reader, send: mpsc::Sender<FromWire>) {
         let over = matches!(message, FromWire::Closed(_));
         if send.send(message).await.is_err() || over {
             return;
-        }
-    }
-}
-
-impl fmt::Display for Happening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Happening::WebhookAnswered { ms } => write!(f, "webhook answered after {ms:.1} ms"),
-            Happening::Started => f.write_str("stream started"),
-            Happening::AgentSpeaks => f.write_str("agent speaks"),
-            Happening::AgentSilent => f.write_str("agent is silent"),
-            Happening::CallerSpeaks => f.write_str("caller speaks"),
-            Happening::CallerSilent => f.write_str("caller is silent"),
-            Happening::Pressed(digit) => write!(f, "caller presses {digit}"),
-            Happening::Cleared { unplayed_ms } => {
-                write!(f, "daemon clears {unplayed_ms} ms not yet played")
-            }
-            Happening::MarkReturned(name) => write!(f, "mark {name} returned"),
-            Happening::Violation(reason) => write!(f, "the carrier would complain: {reason}"),
-            Happening::CallerHungUp => f.write_str("caller hangs up"),
-            Happening::DaemonClosed(Some(code)) => write!(f, "daemon closes the stream ({code})"),
-            Happening::DaemonClosed(None) => f.write_str("the stream is gone"),
         }
     }
 }

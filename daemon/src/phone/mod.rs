@@ -7,7 +7,9 @@
 //!  dial      webhook → TwiML → signed upgrade → a media stream
 //!  earpiece  PURE: the carrier's buffer: plays in real time, gives marks back when played, all of them at `clear`
 //!  script    PURE: what the caller does and when
-//!  handset   one call: a script on one side, an earpiece on the other, 20 ms at a time
+//!  follow    one call: what the carrier does with it, verb by verb
+//!  handset   the caller in it: a script on one side, an earpiece on the other, 20 ms at a time
+//!  report    what is told of it
 //!  swarm     many calls on one thread, each frame tagged, so that every round trip is seen
 //! ```
 //!
@@ -15,12 +17,15 @@
 
 mod dial;
 mod earpiece;
+mod follow;
 mod handset;
+mod report;
 mod script;
 mod swarm;
 
 pub use dial::{Line, PhoneError};
 pub use earpiece::Earpiece;
-pub use handset::{Happening, Report, call};
-pub use script::{Script, Step};
+pub use follow::call;
+pub use report::{Happening, Report};
+pub use script::{Script, Step, Transfer};
 pub use swarm::{Progress, Swarm, SwarmReport, swarm};

@@ -21,8 +21,19 @@ pub enum Step {
     Press(char),
     /// Say nothing for so long.
     Pause { ms: u64 },
+    /// The connection of the stream breaks, without a word; the caller is still there, and so is the carrier.
+    Break,
     /// Hang up.
     HangUp,
+}
+
+/// What becomes of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// It ends like this, in the carrier's word, and the caller is still there: `completed`, `busy`, `no-answer` …
+    Ends(&'static str),
+    /// He hangs up while he is connected elsewhere.
+    CallerHangsUp,
 }
 
 /// The caller's steps in order. A caller without steps left stays on the line and listens.
@@ -31,6 +42,8 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// Hang up then, wherever the steps are.
     pub ends_after_ms: Option<u64>,
+    /// What becomes of the transfers, in order; nobody answers further ones.
+    pub transfers: Vec<Transfer>,
 }
 
 impl Script {
@@ -38,8 +51,15 @@ impl Script {
     pub fn of(steps: Vec<Step>) -> Script {
         Script {
             steps,
-            ends_after_ms: None,
+            ..Script::default()
         }
+    }
+
+    /// With this becoming of the next transfer.
+    #[must_use]
+    pub fn transferred(mut self, transfer: Transfer) -> Script {
+        self.transfers.push(transfer);
+        self
     }
 }
 
@@ -48,6 +68,7 @@ impl Script {
 pub(super) enum Act {
     Listen,
     Press(char),
+    Break,
     HangUp,
 }
 
@@ -67,6 +88,7 @@ impl Actor {
         let Script {
             steps,
             ends_after_ms,
+            transfers: _,
         } = script;
         Actor {
             steps: steps.into(),
@@ -118,6 +140,10 @@ impl Actor {
                     self.next();
                     return Act::Press(digit);
                 }
+                Step::Break => {
+                    self.next();
+                    return Act::Break;
+                }
                 Step::HangUp => return Act::HangUp,
             };
             if !done {
@@ -156,6 +182,7 @@ mod tests {
             drawn.push(match act {
                 Act::HangUp => 'H',
                 Act::Press(digit) => digit,
+                Act::Break => 'B',
                 Act::Listen if mouth[0] == 7 => 's',
                 Act::Listen => '.',
             });

@@ -226,9 +226,10 @@ impl Field {
         let mut report = self.report.borrow_mut();
         report.set_up += 1;
         record(&mut report.set_up_us, dialled.webhook);
+        let opened = dialled.opened;
         let mut caller = Caller {
-            stream: dialled.stream,
-            stream_sid: dialled.stream_sid,
+            stream: opened.stream,
+            stream_sid: opened.stream_sid,
             call_sid: dialled.call_sid,
             account_sid: line.account_sid.clone(),
             sequence: 1,
@@ -236,7 +237,7 @@ impl Field {
             began: now,
             sent_at: vec![None; REMEMBERED_FRAMES],
             unsent: Vec::new(),
-            partial: dialled.read_ahead.to_vec(),
+            partial: opened.read_ahead.to_vec(),
             first_audio: false,
             playing_until: None,
             marks: VecDeque::new(),
@@ -251,7 +252,7 @@ impl Field {
             stream_sid: &caller.stream_sid,
             call_sid: &caller.call_sid,
             account_sid: &caller.account_sid,
-            parameters: &dialled.parameters,
+            parameters: &opened.parameters,
         };
         far_end::write_start(&mut text, &start);
         mask_into(&mut caller.unsent, OpCode::Text, &mut text);

@@ -328,10 +328,7 @@ impl Daemon {
     pub fn token(&self, call_sid: &str) -> String {
         let (status, twiml) = self.webhook("/twilio/stream/", call_sid, "+15550101");
         assert_eq!(status, 200, "{twiml}");
-        let (_, rest) = twiml
-            .split_once("name=\"token\" value=\"")
-            .unwrap_or_else(|| panic!("no token in {twiml}"));
-        rest.split('"').next().unwrap().to_owned()
+        token_in(&twiml)
     }
 
     /// Nothing panicked in it.
@@ -351,6 +348,15 @@ impl Drop for Daemon {
             eprintln!("--- the daemon's log\n{}", self.log());
         }
     }
+}
+
+/// The one-time token in a document.
+#[track_caller]
+pub fn token_in(twiml: &str) -> String {
+    let (_, rest) = twiml
+        .split_once("name=\"token\" value=\"")
+        .unwrap_or_else(|| panic!("no token in {twiml}"));
+    rest.split('"').next().unwrap().to_owned()
 }
 
 /// A request with a body and any further header lines; everything that comes back.
