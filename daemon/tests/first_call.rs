@@ -212,7 +212,8 @@ fn the_webhook_answers_every_way_the_carrier_asks() {
     let (status, first) = daemon.webhook("/twilio/stream/", sid, "+15550100");
     assert_eq!(status, 200, "{first}");
     assert!(
-        first.contains("<Connect><Stream url=\"ws://") && first.contains("</Connect><Say"),
+        first.contains("<Connect><Stream url=\"ws://")
+            && first.contains("</Connect><Redirect method=\"POST\">/twilio/resume/1/<"),
         "{first}"
     );
     assert_eq!(

@@ -123,6 +123,7 @@ fn twilio(root: &mut Table<'_>, rules: &mut Rules) -> Twilio {
         busy_text: phrase(&mut t, "busy_text").unwrap_or_else(|| {
             "All lines are busy. Please call again in a few minutes.".to_owned()
         }),
+        caller_id: t.read("caller_id", meaning::caller_id),
     };
     t.finish_in(root);
     twilio

@@ -159,6 +159,18 @@ pub(super) fn account_sid(text: &Text) -> Result<String, Refusal> {
     )
 }
 
+/// A number of the account, as the one that is called sees it in a transfer.
+pub(super) fn caller_id(text: &Text) -> Result<String, Refusal> {
+    let digits = text.text.strip_prefix('+').unwrap_or_default();
+    if (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(text.text.clone());
+    }
+    refuse(
+        format!("must be \"+\" and 7 to 15 digits, not {}", text.shown()),
+        "a number of your account, with its country: \"+15550100\"",
+    )
+}
+
 pub(super) fn sha256(text: &Text) -> Result<String, Refusal> {
     if text.text.len() == 64 && text.text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(text.text.to_ascii_lowercase());

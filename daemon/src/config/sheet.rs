@@ -179,6 +179,7 @@ impl Writer<'_> {
             fallback_text,
             fallback_language,
             busy_text,
+            caller_id,
         } = twilio;
         self.some("twilio.account_sid", account_sid.as_deref());
         if let Some(token) = auth_token {
@@ -190,6 +191,7 @@ impl Writer<'_> {
         self.put("twilio.fallback_text", fallback_text.as_str());
         self.put("twilio.fallback_language", fallback_language.as_str());
         self.put("twilio.busy_text", busy_text.as_str());
+        self.some("twilio.caller_id", caller_id.as_deref());
     }
 
     fn limits(&mut self, limits: &Limits) {

@@ -81,6 +81,8 @@ pub struct Twilio {
     pub fallback_text: String,
     pub fallback_language: String,
     pub busy_text: String,
+    /// What those see to whom a caller is transferred; without it his own number.
+    pub caller_id: Option<String>,
 }
 
 /// `[store]`: where records are kept.

@@ -20,12 +20,11 @@ use crate::leg::{
     self, Admission, CurrentPatience, CurrentRoster, House, MediaThreads, Phrases, Rests,
 };
 use crate::metrics::Metrics;
-use crate::store::{CallChange, NewEvent, OpenError, Store};
+use crate::store::{OpenError, Store};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use borrowed::borrow_address;
 use plugins::{need_default_agent, open_plugins};
 use resolved::{bounds, desk_keys, patience, roster};
-use serde_json::json;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -284,37 +283,18 @@ impl Daemon {
     }
 }
 
-/// Calls whose stream never came are closed in the record.
+/// Calls whose stream never came are closed in the record, and so are those that nobody came back to.
 async fn sweep(desk: Arc<Desk>) {
     let mut every = tokio::time::interval(Duration::from_secs(SWEEP_SECS));
     loop {
         every.tick().await;
-        for guest in desk.house.admission.sweep(Instant::now()) {
-            let at_ms = leg::unix_ms();
-            warn!(call = %guest.call_sid, "the carrier never opened the stream of this call");
-            desk.house
-                .metrics
-                .calls
-                .get_or_create(&[("outcome", "no_stream")])
-                .inc();
-            desk.house.store.note(NewEvent {
-                at_ms,
-                call_sid: guest.call_sid.clone(),
-                event: "call_ended".into(),
-                text: String::new(),
-                audio_ms: 0,
-                ip: guest.ip.to_string(),
-                detail: json!({"reason": "no_stream"}),
-            });
-            desk.house.store.change_call(
-                &guest.call_sid,
-                CallChange {
-                    status: Some("failed".into()),
-                    ended_reason: Some("no_stream".into()),
-                    at_ms,
-                    ..CallChange::default()
-                },
-            );
+        for gone in desk.house.admission.sweep(Instant::now()) {
+            if gone.has_leg {
+                let sid = Some(gone.guest.call_sid.as_str());
+                desk.media.end(sid, Why::StreamLost).await;
+            } else {
+                leg::no_stream(&desk.house, &gone.guest);
+            }
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn desk_keys(config: &Config) -> DeskKeys {
         fallback_text: config.twilio.fallback_text.clone(),
         busy_text: config.twilio.busy_text.clone(),
         fallback_language: config.twilio.fallback_language.clone(),
+        caller_id: config.twilio.caller_id.clone(),
         streams: config.limits.calls * LINES_PER_CALL,
         rest,
     }

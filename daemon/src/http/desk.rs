@@ -28,6 +28,8 @@ pub struct DeskKeys {
     pub busy_text: String,
     /// Language of these two.
     pub fallback_language: String,
+    /// What those see to whom a caller is transferred; without it his own number.
+    pub caller_id: Option<String>,
     /// Media streams open at once, those not yet started included.
     pub streams: usize,
     /// The carrier's REST API, when the account is configured: a call is ended there too.
@@ -125,13 +127,18 @@ impl Desk {
         Some(format!("{base}/admin/setup/?token={token}"))
     }
 
-    /// The websocket address for the carrier. Without a public URL the one the request came by, in clear: then we
-    /// listen on loopback only, for the simulated phone.
-    pub(super) fn stream_url(&self, host: &str) -> String {
-        match &self.keys().public_url {
+    /// The websocket address for the carrier, of a stream that wants to come to this media thread. Without a public URL
+    /// the one the request came by, in clear: then we listen on loopback only, for the simulated phone.
+    pub(super) fn stream_url(&self, host: &str, place: Option<usize>) -> String {
+        let mut url = match &self.keys().public_url {
             Some(url) => format!("{}/ws/audio/stream/", websocket_url(url)),
             None => format!("ws://{host}/ws/audio/stream/"),
+        };
+        if let Some(place) = place {
+            // In the path, because the carrier drops query strings.
+            url += &format!("{place}/");
         }
+        url
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!  TcpListener → caps (all, per address) → hyper http1 (header time-out, body and header bounds) → route
 //!     /twilio/…            webhook.rs   the carrier asks what to do, or tells how a call went
+//!     /twilio/resume/      resume.rs    it asks how to go on after a stream
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
 //!     /audio/api/call/      web_call.rs  a browser wants to talk
 //!     /audio/api/logs/stream pages/stream.rs  the log as it grows
@@ -24,6 +25,7 @@ mod cookie;
 mod desk;
 mod pages;
 mod probes;
+mod resume;
 mod update;
 mod upgrade;
 mod web_call;
@@ -220,9 +222,18 @@ async fn route(
             "/twilio/stream-status/",
             webhook::stream_status(desk, peer, request).await,
         ),
-        ["ws", "audio", "stream"] if get => {
-            ("/ws/audio/stream/", upgrade::stream(desk, peer, request))
-        }
+        ["twilio", "resume", stream] if method == Method::POST || method == Method::GET => (
+            "/twilio/resume/",
+            resume::resume(desk, peer, request, stream).await,
+        ),
+        ["ws", "audio", "stream"] if get => (
+            "/ws/audio/stream/",
+            upgrade::stream(desk, peer, request, None),
+        ),
+        ["ws", "audio", "stream", place] if get => (
+            "/ws/audio/stream/",
+            upgrade::stream(desk, peer, request, place.parse().ok()),
+        ),
         ["audio", "api", "logs"] if get => {
             ("/audio/api/logs/", api::logs(desk, peer, &request).await)
         }
@@ -259,7 +270,9 @@ async fn route(
         ["readyz"] if get => ("/readyz", probes::ready(desk, peer, &request)),
         ["metrics"] if get => ("/metrics", probes::metrics(desk, peer, &request)),
         ["twilio", "stream" | "status" | "stream-status"]
+        | ["twilio", "resume", _]
         | ["ws", "audio", "stream"]
+        | ["ws", "audio", "stream", _]
         | ["audio", "api", "logs"]
         | ["audio", "logs"]
         | ["audio", "api", "call"]

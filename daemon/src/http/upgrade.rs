@@ -30,8 +30,14 @@ const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Offered by the carrier in some handshakes; echoed when offered, never demanded.
 const SUBPROTOCOL: &str = "audio.twilio.com";
 
-/// `GET /ws/audio/stream/`.
-pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<Incoming>) -> Answer {
+/// `GET /ws/audio/stream/`, or `…/stream/3/` for a stream that goes on with a call on media thread 3. Whether it may is
+/// decided by its token; a place that there is not is any place.
+pub(super) fn stream(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+    place: Option<usize>,
+) -> Answer {
     let headers = request.headers();
     let keys = desk.keys();
     let Some(key) = handshake_key(headers) else {
@@ -83,7 +89,7 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
     let desk = Arc::clone(desk);
     tokio::spawn(async move {
         let taken = match upgraded.await {
-            Ok(upgraded) => take(upgraded, ip),
+            Ok(upgraded) => take(upgraded, ip, place),
             Err(error) => Err(io::Error::other(error)),
         };
         match taken {
@@ -99,7 +105,7 @@ pub(super) fn stream(desk: &Arc<Desk>, peer: SocketAddr, mut request: Request<In
 }
 
 /// The connection below hyper, taken off this runtime.
-fn take(upgraded: Upgraded, peer: IpAddr) -> io::Result<Accepted> {
+fn take(upgraded: Upgraded, peer: IpAddr, place: Option<usize>) -> io::Result<Accepted> {
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| io::Error::other("the upgraded connection is not the accepted one"))?;
@@ -107,6 +113,7 @@ fn take(upgraded: Upgraded, peer: IpAddr) -> io::Result<Accepted> {
         stream: parts.io.into_inner().into_std()?,
         read_ahead: parts.read_buf,
         peer,
+        place,
     })
 }
 

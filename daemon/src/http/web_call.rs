@@ -64,11 +64,13 @@ pub(super) async fn admit_call(
         to: "web".into(),
         agent: Arc::clone(agent),
         ip,
+        first_stream: 1,
     };
     let admission = &desk.house.admission;
     let token = match admission.admit(new, Instant::now(), str::to_owned) {
         Admit::Fresh(token) | Admit::Repeat(token) => token,
         Admit::Busy(reason) => return busy(desk, reason),
+        Admit::Past => return busy(desk, "calls"), // a name that chance made twice
     };
     let record = NewCall {
         call_sid: call_sid.clone(),

@@ -5,14 +5,15 @@
 
 use super::answer::{Answer, problem, twiml, with_type};
 use super::body;
-use super::desk::Desk;
+use super::desk::{Desk, DeskKeys};
+use crate::call::Why;
 use crate::carrier::twilio::form::{self, Params};
 use crate::carrier::twilio::signature;
-use crate::carrier::twilio::twiml as document;
+use crate::carrier::twilio::twiml::{self as document, BadTwiml};
 use crate::carrier::twilio::webhook::{
     BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest,
 };
-use crate::leg::{Admit, Agent, NewGuest, unix_ms};
+use crate::leg::{Admit, Agent, Connect, NewGuest, unix_ms};
 use crate::store::{CallChange, NewCall, NewEvent};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
@@ -27,10 +28,10 @@ use tracing::{info, warn};
 pub(super) const TOKEN: &str = "token";
 
 /// A verified request of the carrier.
-struct Verified {
+pub(super) struct Verified {
     params: Params,
-    ip: IpAddr,
-    host: String,
+    pub(super) ip: IpAddr,
+    pub(super) host: String,
 }
 
 /// `POST /twilio/stream/`: a caller rings; what shall be done?
@@ -43,8 +44,18 @@ pub(super) async fn voice(
         Ok(asked) => asked,
         Err(answer) => return *answer,
     };
+    answer(desk, &verified, &call, 1).await
+}
+
+/// Lets a call in, whose first stream has this number, or says why not.
+pub(super) async fn answer(
+    desk: &Arc<Desk>,
+    verified: &Verified,
+    call: &VoiceRequest,
+    first_stream: u32,
+) -> Answer {
     let (keys, roster) = (desk.keys(), desk.house.roster.now());
-    let whole = |agent: &&Arc<Agent>| roster.is_answered(agent);
+    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
     let Some(agent) = roster.agent_for(&call.to).filter(whole) else {
         warn!(call = %call.call_sid, to = %call.to, "a call was turned away: the responder of its agent is not loaded");
         desk.house
@@ -57,11 +68,6 @@ pub(super) async fn voice(
             &keys.fallback_language,
         ));
     };
-    let url = desk.stream_url(&verified.host);
-    let fallback = document::Fallback::Say {
-        text: &keys.fallback_text,
-        language: &keys.fallback_language,
-    };
     let mut made = Ok(());
     let new = NewGuest {
         call_sid: call.call_sid.clone(),
@@ -69,40 +75,33 @@ pub(super) async fn voice(
         to: call.to.clone(),
         agent: Arc::clone(agent),
         ip: verified.ip,
+        first_stream,
     };
-    let status_url = keys
-        .public_url
-        .as_ref()
-        .map(|url| format!("{url}/twilio/stream-status/"));
     let admitted = desk.house.admission.admit(new, Instant::now(), |token| {
-        let answer = document::Answer {
-            stream_url: &url,
-            status_callback: status_url.as_deref(),
-            parameters: &[(TOKEN, token)],
-            fallback,
+        let connect = Connect {
+            token,
+            stream: first_stream,
+            place: None,
+            keys: "",
         };
-        match answer.document() {
-            Ok(document) => document,
-            Err(error) => {
-                made = Err(error);
-                String::new()
-            }
-        }
+        connect_document(desk, &keys, &verified.host, connect).unwrap_or_else(|error| {
+            made = Err(error);
+            String::new()
+        })
     });
     if let Err(error) = made {
-        desk.house.admission.ended(&call.call_sid, Instant::now());
-        return problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("the TwiML could not be written: {error}"),
-        );
+        let admission = &desk.house.admission;
+        admission.ended(&call.call_sid, Why::Failed, Instant::now());
+        return not_written(&error);
     }
     match admitted {
         Admit::Fresh(document) => {
-            open_record(desk, &call, &agent.name, verified.ip).await;
+            open_record(desk, call, &agent.name, verified.ip).await;
             info!(call = %call.call_sid, agent = %agent.name, "a call was let in");
             twiml(document)
         }
         Admit::Repeat(document) => twiml(document),
+        Admit::Past => twiml(document::hang_up()),
         Admit::Busy(reason) => {
             warn!(call = %call.call_sid, reason, "a call was turned away politely");
             desk.house
@@ -116,6 +115,41 @@ pub(super) async fn voice(
             ))
         }
     }
+}
+
+/// Connects a call to a stream, after which the carrier asks [`super::resume`] how to go on.
+pub(super) fn connect_document(
+    desk: &Desk,
+    keys: &DeskKeys,
+    host: &str,
+    connect: Connect<'_>,
+) -> Result<String, BadTwiml> {
+    let status_url = keys
+        .public_url
+        .as_ref()
+        .map(|url| format!("{url}/twilio/stream-status/"));
+    document::Answer {
+        stream_url: &desk.stream_url(host, connect.place),
+        status_callback: status_url.as_deref(),
+        keys: connect.keys,
+        parameters: &[(TOKEN, connect.token)],
+        fallback: document::Fallback::Redirect(&resume_url(keys, connect.stream)),
+    }
+    .document()
+}
+
+/// Where the carrier asks what comes after this stream. Without a public URL it is relative to the request's own.
+pub(super) fn resume_url(keys: &DeskKeys, stream: u32) -> String {
+    let base = keys.public_url.as_deref().unwrap_or("");
+    format!("{base}/twilio/resume/{stream}/")
+}
+
+/// The answer when no document could be written.
+pub(super) fn not_written(error: &BadTwiml) -> Answer {
+    problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &format!("the TwiML could not be written: {error}"),
+    )
 }
 
 /// Opens the call's record. The call goes on when the disk does not: the record waits in the store's queue.
@@ -167,13 +201,16 @@ pub(super) async fn status(
     };
     desk.house.store.change_call(&callback.call_sid, change);
     if callback.status.is_final() {
-        let sid = callback.call_sid.clone();
-        desk.media
-            .end(Some(&sid), crate::call::Why::CallerHungUp)
-            .await;
-        desk.house.admission.ended(&sid, Instant::now());
+        hung_up(desk, &callback.call_sid).await;
     }
     with_type(StatusCode::NO_CONTENT, "text/plain", "")
+}
+
+/// The carrier says that a call is over. Its leg, talking or without a stream, ends and closes the record.
+pub(super) async fn hung_up(desk: &Desk, call_sid: &str) {
+    desk.media.end(Some(call_sid), Why::CallerHungUp).await;
+    let admission = &desk.house.admission;
+    admission.ended(call_sid, Why::CallerHungUp, Instant::now());
 }
 
 /// `POST /twilio/stream-status/`: the carrier started, stopped or lost the stream.
@@ -219,7 +256,7 @@ pub(super) fn row(desk: &Desk, call_sid: &str, event: &str, ip: IpAddr, detail: 
 }
 
 /// A verified request and what it says. The error is the answer to give.
-async fn asked<T>(
+pub(super) async fn asked<T>(
     desk: &Desk,
     peer: SocketAddr,
     request: Request<Incoming>,

@@ -3,8 +3,23 @@
 //! The webhook admits a call and gives it a token; the stream spends the token in its `start` message. A webhook that
 //! is delivered again gets the same answer and no second token: its signature carries no time and would verify for
 //! ever. Locked a few times per call, never per frame.
+//!
+//! A call may have several streams, one after the other; each has its own token. What becomes of a call whose stream is
+//! over is in [`resume`].
+//!
+//! ```text
+//!  Waiting ── start ──→ Talking ── ended ──────────────────────────────→ Ended
+//!     ↑ ↑                  └── stream lost, keys, a transfer ──→ Away ───↗
+//!     │ └──── the carrier asks: the next stream, with a new token ┤
+//!     └───────────────────── it is over ── Dialling ←── transfer ─┘
+//! ```
+
+mod resume;
+
+pub use resume::{Connect, MAX_STREAMS, Next, Step};
 
 use super::Agent;
+use crate::call::Why;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -20,7 +35,7 @@ const TOKEN_BYTES: usize = 16;
 /// Limits on admission; all from `[limits]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Calls that wait for their stream or talk.
+    /// Calls that wait for a stream, talk, or are away.
     pub calls: usize,
     /// The same for one caller's number.
     pub calls_per_caller: usize,
@@ -37,6 +52,46 @@ pub struct NewGuest {
     pub agent: Arc<Agent>,
     /// Who delivered the webhook; kept for the record.
     pub ip: IpAddr,
+    /// The number of its first stream: 1, unless a daemon before this one served some.
+    pub first_stream: u32,
+}
+
+/// A call whose leg is kept while it has no stream: where it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// The stream broke.
+    Lost,
+    /// These keys are to be pressed.
+    Keys(String),
+    /// The caller is to be connected to this number.
+    Transfer(String),
+}
+
+/// A stream that may begin, and what it begins.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub guest: Guest,
+    /// The call has a leg already, on this thread, which the stream is for.
+    pub back: Option<Back>,
+}
+
+/// How a call comes back to its leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// The stream before had broken.
+    Lost,
+    /// The keys were pressed.
+    Keys,
+    /// The transfer is over; how it went, in the carrier's word.
+    Transfer(String),
+}
+
+/// A call that nobody comes back to.
+#[derive(Clone, Debug)]
+pub struct Forsaken {
+    pub guest: Guest,
+    /// It has a leg, which is to be ended and closes the record.
+    pub has_leg: bool,
 }
 
 /// The webhook's answer.
@@ -46,6 +101,8 @@ pub enum Admit {
     Fresh(String),
     /// Let in before; the same document again.
     Repeat(String),
+    /// Let in before, and well past its first stream: whoever repeats that webhook gets no token of a later one.
+    Past,
     /// Not now: a word for the metric.
     Busy(&'static str),
 }
@@ -73,21 +130,50 @@ pub enum Refusal {
     WrongCall,
     /// The call waited longer than `limits.token_secs`.
     Expired,
+    /// Its leg is on another thread than the address said.
+    WrongPlace,
 }
 
 #[derive(Debug)]
 enum State {
-    Waiting { since: Instant },
+    /// The latest stream that was announced has not come.
+    Waiting {
+        since: Instant,
+    },
     Talking,
-    Ended { since: Instant },
+    /// Its leg is kept, and the carrier has not asked yet how to go on.
+    Away {
+        since: Instant,
+    },
+    /// The caller is being connected elsewhere.
+    Dialling {
+        since: Instant,
+    },
+    Ended {
+        since: Instant,
+        by_fault: bool,
+    },
 }
 
 #[derive(Debug)]
 struct Entry {
     guest: Guest,
+    /// Of the latest stream that was announced.
     token: String,
+    /// The latest document.
     answer: String,
     state: State,
+    /// The number of the first stream and of the latest that was announced.
+    first_stream: u32,
+    stream: u32,
+    /// Streams in a row that were announced and did not come.
+    unopened: u32,
+    /// The thread its leg lives on, once it has one.
+    place: Option<usize>,
+    /// Where it is while its leg has no stream.
+    away: Option<Away>,
+    /// How the transfer went.
+    outcome: String,
 }
 
 /// The book of admitted calls.
@@ -126,7 +212,11 @@ impl Admission {
     pub fn admit(&self, new: NewGuest, now: Instant, answer: impl FnOnce(&str) -> String) -> Admit {
         let mut book = self.book();
         if let Some(entry) = book.by_sid.get(&new.call_sid) {
-            return Admit::Repeat(entry.answer.clone());
+            return if entry.stream == entry.first_stream {
+                Admit::Repeat(entry.answer.clone())
+            } else {
+                Admit::Past
+            };
         }
         if book.closed {
             return Admit::Busy("draining");
@@ -161,22 +251,30 @@ impl Admission {
         book.by_sid.insert(
             guest.call_sid.clone(),
             Entry {
+                first_stream: new.first_stream,
+                stream: new.first_stream,
                 guest,
                 token,
                 answer: answer.clone(),
                 state: State::Waiting { since: now },
+                unopened: 0,
+                place: None,
+                away: None,
+                outcome: String::new(),
             },
         );
         Admit::Fresh(answer)
     }
 
-    /// Spends a token: from now on the call is talking, until [`Admission::ended`].
+    /// Spends a token: from now on the call is talking, until [`Admission::ended`] or [`Admission::departed`]. `place` is
+    /// the thread its stream has come to. A call that has a leg has to come to its leg's.
     pub fn spend(
         &self,
         token: Option<&str>,
         call_sid: &str,
+        place: usize,
         now: Instant,
-    ) -> Result<Guest, Refusal> {
+    ) -> Result<Arrival, Refusal> {
         let mut book = self.book();
         let token = token.ok_or(Refusal::NoToken)?;
         let sid = book
@@ -186,48 +284,93 @@ impl Admission {
             .clone();
         let valid = book.bounds.token;
         let entry = book.by_sid.get_mut(&sid).ok_or(Refusal::UnknownToken)?;
-        match entry.state {
-            State::Talking | State::Ended { .. } => Err(Refusal::SpentToken),
-            State::Waiting { .. } if sid != call_sid => Err(Refusal::WrongCall),
-            State::Waiting { since } if now.duration_since(since) > valid => Err(Refusal::Expired),
-            State::Waiting { .. } => {
-                entry.state = State::Talking;
-                Ok(entry.guest.clone())
+        let State::Waiting { since } = entry.state else {
+            return Err(Refusal::SpentToken);
+        };
+        if entry.token != token {
+            return Err(Refusal::SpentToken);
+        }
+        if sid != call_sid {
+            return Err(Refusal::WrongCall);
+        }
+        if now.duration_since(since) > valid {
+            return Err(Refusal::Expired);
+        }
+        if entry.place.is_some_and(|of_its_leg| of_its_leg != place) {
+            return Err(Refusal::WrongPlace);
+        }
+        let has_leg = entry.place.replace(place).is_some();
+        entry.state = State::Talking;
+        entry.unopened = 0;
+        let back = match entry.away.take() {
+            Some(Away::Keys(_)) => Back::Keys,
+            Some(Away::Transfer(_)) => Back::Transfer(std::mem::take(&mut entry.outcome)),
+            Some(Away::Lost) | None => Back::Lost,
+        };
+        Ok(Arrival {
+            guest: entry.guest.clone(),
+            back: has_leg.then_some(back),
+        })
+    }
+
+    /// The stream of this call is over and its leg is kept.
+    pub fn departed(&self, call_sid: &str, to: Away, now: Instant) {
+        if let Some(entry) = self.book().by_sid.get_mut(call_sid) {
+            match entry.state {
+                State::Talking => {
+                    entry.away = Some(to);
+                    entry.state = State::Away { since: now };
+                }
+                // The carrier was faster than we: it has been told how to go on, and not to press any keys.
+                State::Waiting { .. } => entry.away = Some(Away::Lost),
+                State::Away { .. } | State::Dialling { .. } | State::Ended { .. } => {}
             }
         }
     }
 
-    /// The call is over, whether it talked or not. Unknown calls are ignored.
-    pub fn ended(&self, call_sid: &str, now: Instant) {
-        if let Some(entry) = self.book().by_sid.get_mut(call_sid) {
-            entry.state = State::Ended { since: now };
+    /// The call is over, whether it talked or not. Unknown calls and those that have ended before are left alone.
+    pub fn ended(&self, call_sid: &str, why: Why, now: Instant) {
+        if let Some(entry) = self.book().by_sid.get_mut(call_sid)
+            && !matches!(entry.state, State::Ended { .. })
+        {
+            entry.end(matches!(why, Why::StreamLost | Why::Failed), now);
         }
     }
 
-    /// Takes back an invitation: the stream of this call will not be let in. False if it has come already, or was never
-    /// invited.
+    /// Takes back an invitation: the stream of this call will not be let in. False if the call has a leg, which is then
+    /// the one to end, or was never invited.
     pub fn withdraw(&self, call_sid: &str, now: Instant) -> bool {
         let mut book = self.book();
         match book.by_sid.get_mut(call_sid) {
-            Some(entry) if matches!(entry.state, State::Waiting { .. }) => {
-                entry.state = State::Ended { since: now };
+            Some(entry) if entry.waits_for_its_first() => {
+                entry.end(false, now);
                 true
             }
             _ => false,
         }
     }
 
-    /// Forgets what is old; returns the calls whose stream never came.
-    pub fn sweep(&self, now: Instant) -> Vec<Guest> {
+    /// Forgets what is old; returns the calls whose stream never came, or that nobody came back to.
+    pub fn sweep(&self, now: Instant) -> Vec<Forsaken> {
         let mut book = self.book();
         let valid = book.bounds.token;
-        let mut never_came = Vec::new();
+        let mut forsaken = Vec::new();
         for entry in book.by_sid.values_mut() {
-            if let State::Waiting { since } = entry.state
-                && now.duration_since(since) > valid
-            {
-                entry.state = State::Ended { since: now };
-                never_came.push(entry.guest.clone());
+            let late = match entry.state {
+                State::Waiting { since } => now.duration_since(since) > valid,
+                State::Away { since } => now.duration_since(since) > valid + entry.patience(),
+                State::Dialling { since } => now.duration_since(since) > resume::LONGEST_TRANSFER,
+                State::Talking | State::Ended { .. } => false,
+            };
+            if late && entry.place.is_some() && entry.away.is_none() {
+                // Another stream was announced while the old one went on: so it does.
+                entry.state = State::Talking;
+            } else if late {
+                forsaken.push(Forsaken {
+                    guest: entry.guest.clone(),
+                    has_leg: entry.place.is_some(),
+                });
+                entry.end(true, now);
             }
         }
         let remember = Duration::from_secs(REMEMBER_ENDED_SECS);
@@ -236,42 +379,41 @@ impl Admission {
             sid_by_token,
             ..
         } = &mut *book;
-        by_sid.retain(|_, entry| {
-            let keep = match entry.state {
-                State::Ended { since } => now.duration_since(since) <= remember,
-                State::Waiting { .. } | State::Talking => true,
-            };
-            if !keep {
-                sid_by_token.remove(&entry.token);
-            }
-            keep
+        let known = by_sid.len();
+        by_sid.retain(|_, entry| match entry.state {
+            State::Ended { since, .. } => now.duration_since(since) <= remember,
+            _ => true,
         });
-        never_came
+        if by_sid.len() < known {
+            sid_by_token.retain(|_, sid| by_sid.contains_key(sid));
+        }
+        forsaken
     }
 
     /// The call that waits for this token, which is not spent by asking.
     pub fn waiting_for(&self, token: &str) -> Option<String> {
         let book = self.book();
         let sid = book.sid_by_token.get(token)?;
-        let waits = matches!(book.by_sid.get(sid)?.state, State::Waiting { .. });
+        let entry = book.by_sid.get(sid)?;
+        let waits = matches!(entry.state, State::Waiting { .. }) && entry.token == token;
         waits.then(|| sid.clone())
     }
 
-    /// Whether this call was let in and its stream has not come yet.
+    /// Whether this call was let in and no stream of it has come yet.
     pub fn waits(&self, call_sid: &str) -> bool {
         let book = self.book();
         let entry = book.by_sid.get(call_sid);
-        entry.is_some_and(|entry| matches!(entry.state, State::Waiting { .. }))
+        entry.is_some_and(Entry::waits_for_its_first)
     }
 
-    /// Whether this call waits for its stream or talks.
+    /// Whether this call waits for a stream, talks, or is away.
     pub fn is_present(&self, call_sid: &str) -> bool {
         let book = self.book();
         let entry = book.by_sid.get(call_sid);
         entry.is_some_and(|entry| !matches!(entry.state, State::Ended { .. }))
     }
 
-    /// Calls that wait for their stream or talk.
+    /// Calls that wait for a stream, talk, or are away.
     pub fn present(&self) -> usize {
         let book = self.book();
         book.by_sid
@@ -291,6 +433,25 @@ impl Admission {
     }
 }
 
+impl Entry {
+    fn waits_for_its_first(&self) -> bool {
+        matches!(self.state, State::Waiting { .. }) && self.place.is_none()
+    }
+
+    fn end(&mut self, by_fault: bool, now: Instant) {
+        self.away = None;
+        self.state = State::Ended {
+            since: now,
+            by_fault,
+        };
+    }
+
+    /// How long the leg waits for another stream after one broke.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.guest.agent.settings.return_ms)
+    }
+}
+
 impl Refusal {
     /// One word for a metric's label.
     pub fn as_str(self) -> &'static str {
@@ -300,6 +461,7 @@ impl Refusal {
             Refusal::SpentToken => "spent_token",
             Refusal::WrongCall => "wrong_call",
             Refusal::Expired => "expired_token",
+            Refusal::WrongPlace => "wrong_place",
         }
     }
 }
@@ -312,6 +474,7 @@ impl fmt::Display for Refusal {
             Refusal::SpentToken => "the token has been used before; each stream needs its own webhook",
             Refusal::WrongCall => "the token belongs to another call",
             Refusal::Expired => "the token is older than limits.token_secs",
+            Refusal::WrongPlace => "the call goes on elsewhere; the address of the stream is not the one we gave out",
         })
     }
 }
@@ -323,7 +486,7 @@ fn random_token() -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::call;
     use crate::media::detect::Kind;
@@ -342,7 +505,7 @@ mod tests {
         })
     }
 
-    fn book(calls: usize, per_caller: usize) -> Admission {
+    pub(super) fn book(calls: usize, per_caller: usize) -> Admission {
         Admission::new(Bounds {
             calls,
             calls_per_caller: per_caller,
@@ -350,17 +513,33 @@ mod tests {
         })
     }
 
-    fn guest(sid: &str, from: &str) -> NewGuest {
+    pub(super) fn guest(sid: &str, from: &str) -> NewGuest {
         NewGuest {
             call_sid: sid.into(),
             from: from.into(),
             to: "+15550100".into(),
             agent: agent(),
             ip: IpAddr::from([127, 0, 0, 1]),
+            first_stream: 1,
         }
     }
 
-    fn fresh(admit: Admit) -> String {
+    /// The same, by an agent who awaits lost streams for 10 s.
+    pub(super) fn returning(sid: &str) -> NewGuest {
+        let agent = Agent {
+            settings: call::Settings {
+                return_ms: 10_000,
+                ..call::Settings::default()
+            },
+            ..Arc::into_inner(agent()).unwrap()
+        };
+        NewGuest {
+            agent: Arc::new(agent),
+            ..guest(sid, "+1")
+        }
+    }
+
+    pub(super) fn fresh(admit: Admit) -> String {
         match admit {
             Admit::Fresh(token) => token,
             other => panic!("expected a fresh admission, got {other:?}"),
@@ -376,7 +555,7 @@ mod tests {
             panic!("a second token was made")
         });
         assert_eq!(again, Admit::Repeat(token.clone()));
-        assert!(book.spend(Some(&token), "CA1", now).is_ok());
+        assert!(book.spend(Some(&token), "CA1", 0, now).is_ok());
         let again = book.admit(guest("CA1", "+1"), now, |_| {
             panic!("a second token was made")
         });
@@ -390,27 +569,30 @@ mod tests {
         let one = fresh(book.admit(guest("CA1", "+1"), now, str::to_owned));
         let two = fresh(book.admit(guest("CA2", "+1"), now, str::to_owned));
         let late = now + Duration::from_secs(61);
-        assert_eq!(book.spend(None, "CA1", now).err(), Some(Refusal::NoToken));
         assert_eq!(
-            book.spend(Some("nonsense"), "CA1", now).err(),
+            book.spend(None, "CA1", 0, now).err(),
+            Some(Refusal::NoToken)
+        );
+        assert_eq!(
+            book.spend(Some("nonsense"), "CA1", 0, now).err(),
             Some(Refusal::UnknownToken)
         );
         assert_eq!(
-            book.spend(Some(&one), "CA2", now).err(),
+            book.spend(Some(&one), "CA2", 0, now).err(),
             Some(Refusal::WrongCall)
         );
         assert_eq!(
-            book.spend(Some(&two), "CA2", late).err(),
+            book.spend(Some(&two), "CA2", 0, late).err(),
             Some(Refusal::Expired)
         );
-        assert!(book.spend(Some(&one), "CA1", now).is_ok());
+        assert!(book.spend(Some(&one), "CA1", 0, now).is_ok());
         assert_eq!(
-            book.spend(Some(&one), "CA1", now).err(),
+            book.spend(Some(&one), "CA1", 0, now).err(),
             Some(Refusal::SpentToken)
         );
-        book.ended("CA1", now);
+        book.ended("CA1", Why::CallerHungUp, now);
         assert_eq!(
-            book.spend(Some(&one), "CA1", now).err(),
+            book.spend(Some(&one), "CA1", 0, now).err(),
             Some(Refusal::SpentToken)
         );
     }
@@ -430,10 +612,10 @@ mod tests {
             book.admit(guest("CA5", "+3"), now, str::to_owned),
             Admit::Busy("calls")
         );
-        book.ended("CA1", now);
+        book.ended("CA1", Why::CallerHungUp, now);
         fresh(book.admit(guest("CA5", "+3"), now, str::to_owned));
         book.close();
-        book.ended("CA2", now);
+        book.ended("CA2", Why::CallerHungUp, now);
         assert_eq!(
             book.admit(guest("CA6", "+4"), now, str::to_owned),
             Admit::Busy("draining")
@@ -454,8 +636,8 @@ mod tests {
         book.bound(bounds(1));
         assert_eq!(book.present(), 2);
         let later = now + Duration::from_secs(500);
-        assert!(book.spend(Some(&one), "CA1", later).is_ok());
-        book.ended("CA2", later);
+        assert!(book.spend(Some(&one), "CA1", 0, later).is_ok());
+        book.ended("CA2", Why::CallerHungUp, later);
         assert_eq!(
             book.admit(guest("CA3", "+3"), later, str::to_owned),
             Admit::Busy("calls")
@@ -473,7 +655,7 @@ mod tests {
         let gone = book.sweep(now + Duration::from_secs(61));
         assert_eq!(
             gone.iter()
-                .map(|guest| guest.call_sid.as_str())
+                .map(|gone| gone.guest.call_sid.as_str())
                 .collect::<Vec<_>>(),
             ["CA1"]
         );
@@ -490,11 +672,11 @@ mod tests {
         let token = fresh(book.admit(guest("CA1", "+1"), now, str::to_owned));
         assert!(book.withdraw("CA1", now) && !book.is_present("CA1"));
         assert_eq!(
-            book.spend(Some(&token), "CA1", now).unwrap_err(),
+            book.spend(Some(&token), "CA1", 0, now).unwrap_err(),
             Refusal::SpentToken
         );
         let token = fresh(book.admit(guest("CA2", "+1"), now, str::to_owned));
-        book.spend(Some(&token), "CA2", now).unwrap();
+        book.spend(Some(&token), "CA2", 0, now).unwrap();
         assert!(!book.withdraw("CA2", now) && book.is_present("CA2"));
         assert!(!book.withdraw("CA3", now) && !book.is_present("CA3"));
     }

@@ -6,11 +6,14 @@
 use super::line::Outbox;
 use super::mouth::{Ask, Delivered, Mouth, Scratch};
 use super::responder::Responder;
-use super::{Guest, House, story};
-use crate::call::{Call, CallTime, Floor, Input, Mark, Note, Output, Reply, Speech, Why};
+use super::{Away, Back, Guest, House, story};
+use crate::call::{
+    Call, CallTime, Departure, Floor, Input, Mark, Note, Output, Reply, Return, Speech, Why,
+};
 use crate::carrier::twilio::stream as wire;
 use crate::media::detect::Detector;
 use crate::media::{frame, mulaw};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -40,6 +43,10 @@ pub(super) struct Leg {
     deadline: Option<CallTime>,
     first_audio_out: bool,
     hang_up: bool,
+    /// The core wants the call to leave its stream.
+    departure: Option<Away>,
+    /// It has, to be connected elsewhere, and is not back.
+    transferred: bool,
     over: Option<Why>,
 }
 
@@ -77,6 +84,8 @@ impl Leg {
             deadline: None,
             first_audio_out: false,
             hang_up: false,
+            departure: None,
+            transferred: false,
             over: None,
             guest,
         };
@@ -88,6 +97,32 @@ impl Leg {
         leg.call.start(leg.call_time(now));
         leg.work(now, out, scratch);
         leg
+    }
+
+    /// Another stream of the call has come, and the conversation goes on; so do its clocks.
+    #[expect(clippy::too_many_arguments)]
+    pub(super) fn take_up(
+        &mut self,
+        stream_sid: &str,
+        peer: IpAddr,
+        bell: Option<Waker>,
+        back: &Back,
+        now: Instant,
+        out: &mut Outbox,
+        scratch: &mut Scratch,
+    ) {
+        stream_sid.clone_into(&mut self.stream_sid);
+        self.guest.ip = peer;
+        self.mouth.hang_bell(bell.clone());
+        self.bell = bell;
+        self.transferred = false;
+        let (how, back) = match back {
+            Back::Lost => ("lost", Return::Lost),
+            Back::Keys => ("digits", Return::Digits),
+            Back::Transfer(outcome) => ("transfer", Return::Transfer { outcome }),
+        };
+        story::resumed(&self.house, &self.guest, stream_sid, how);
+        self.input(Input::Returned(back), now, out, scratch);
     }
 
     /// A media message: µ-law of any length, usually one frame.
@@ -145,9 +180,20 @@ impl Leg {
         true
     }
 
-    /// The call has to end.
+    /// The stream is over or the call has to end; whether it does is said by [`Leg::over`]. Who hangs up while he is
+    /// connected elsewhere has been transferred.
     pub(super) fn stop(&mut self, why: Why, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        let why = match why {
+            Why::CallerHungUp if self.transferred => Why::Transferred,
+            why => why,
+        };
         self.input(Input::Stop(why), now, out, scratch);
+    }
+
+    /// The call ends now, also if the core would wait for another stream.
+    pub(super) fn end(&mut self, why: Why, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+        self.stop(why, now, out, scratch);
+        self.finish(why, now);
     }
 
     /// Looks at everything that does not announce itself: plugin rings and deadlines. Says whether there was anything;
@@ -176,6 +222,11 @@ impl Leg {
         self.deadline.map_or(soon, |deadline| {
             soon.min(self.started + Duration::from_micros(deadline.0))
         })
+    }
+
+    /// The core asked to leave the stream: where to. Asked once.
+    pub(super) fn departure(&mut self) -> Option<Away> {
+        self.departure.take()
     }
 
     /// The core asked to close the stream.
@@ -267,8 +318,12 @@ impl Leg {
             Output::SaidSoFar { .. }
             | Output::Transcribe { .. }
             | Output::Hold { .. }
-            | Output::Forget
-            | Output::Depart(_) => {}
+            | Output::Forget => {}
+            Output::Depart(Departure::Digits(keys)) => self.departure = Some(Away::Keys(keys)),
+            Output::Depart(Departure::Transfer(number)) => {
+                self.transferred = true;
+                self.departure = Some(Away::Transfer(number));
+            }
             Output::HeardWhole { utterance, .. } => {
                 self.responder
                     .tell(kind::MARK, 0, utterance, self.heard, &[])
@@ -283,13 +338,17 @@ impl Leg {
                 story::tell(&self.house, &self.guest, self.mouth.voices(), &note);
             }
             Output::HangUp => self.hang_up = true,
-            Output::Done(why) => {
-                if self.over.replace(why).is_none() {
-                    let lasted = now.duration_since(self.started);
-                    story::ended(&self.house, &self.guest, why, lasted, self.call.underruns());
-                    self.house.admission.ended(&self.guest.call_sid, now);
-                }
-            }
+            Output::Done(why) => self.finish(why, now),
+        }
+    }
+
+    /// Closes the record, once.
+    fn finish(&mut self, why: Why, now: Instant) {
+        if self.over.is_none() {
+            self.over = Some(why);
+            let lasted = now.duration_since(self.started);
+            story::ended(&self.house, &self.guest, why, lasted, self.call.underruns());
+            self.house.admission.ended(&self.guest.call_sid, why, now);
         }
     }
 
@@ -488,19 +547,7 @@ impl Leg {
 impl Drop for Leg {
     /// A leg that is dropped before its core was done was ended by a fault of ours: the record must not stay open.
     fn drop(&mut self) {
-        if self.over.is_none() {
-            let lasted = self.started.elapsed();
-            story::ended(
-                &self.house,
-                &self.guest,
-                Why::Failed,
-                lasted,
-                self.call.underruns(),
-            );
-            self.house
-                .admission
-                .ended(&self.guest.call_sid, Instant::now());
-        }
+        self.finish(Why::Failed, Instant::now());
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Waiting ── start, token spent ──→ Talking ── stop, hang-up, lost ──→ Closing ── peer's close, end, 2 s ──→ Gone
-//!     └── no start in time, refused ───────────────────────────────────────↑
+//!     └── no start in time, refused ──────────── │ ───────────────────────↑
+//!                                                └── the call goes on ──→ its leg is kept in `Legs`
 //! ```
 //!
 //! The reader task calls in with whole messages, the ticker every 5 ms; both are on the line's own thread, so nothing
@@ -10,16 +11,17 @@
 //! nothing for [`STUCK_MS`] is gone.
 
 use super::leg::Leg;
+use super::legs::Legs;
 use super::mouth::Scratch;
-use super::{Guest, House};
+use super::{Arrival, Away, Guest, House};
 use crate::call::Why;
 use crate::carrier::twilio::stream as wire;
 use crate::carrier::twilio::stream::Message;
 use fastwebsockets::{Frame, OpCode, Payload};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -49,11 +51,18 @@ mod code {
     pub(super) const POLICY: u16 = 1008;
     pub(super) const TOO_BIG: u16 = 1009;
     pub(super) const OUR_FAULT: u16 = 1011;
+
+    /// Whether a peer that closes with this code has trouble of its own rather than nothing more to say: an internal
+    /// error, a restart, overload, a bad gateway.
+    pub(super) fn is_trouble(payload: &[u8]) -> bool {
+        let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+        matches!(code, Some(1011..=1014))
+    }
 }
 
 /// Framed bytes on their way to the kernel. Empty between two steps as long as the kernel takes all, which is nearly
 /// always: so the room is lent by the thread for the step, stays in its cache, and is kept only by a line that needs it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
@@ -69,6 +78,9 @@ enum State {
 
 pub(super) struct Line {
     house: Arc<House>,
+    /// The legs of this thread, and this line as they know it.
+    legs: Rc<RefCell<Legs>>,
+    own: Weak<RefCell<Line>>,
     peer: IpAddr,
     write: OwnedWriteHalf,
     out: Outbox,
@@ -86,19 +98,19 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(
         house: Arc<House>,
+        legs: Rc<RefCell<Legs>>,
+        own: Weak<RefCell<Line>>,
         peer: IpAddr,
         write: OwnedWriteHalf,
         now: Instant,
     ) -> Line {
         Line {
             house,
+            legs,
+            own,
             peer,
             write,
-            out: Outbox {
-                bytes: Vec::new(),
-                sent: 0,
-                since: None,
-            },
+            out: Outbox::default(),
             state: State::Waiting,
             opened: now,
             last_message: now,
@@ -156,7 +168,12 @@ impl Line {
                 );
             }
             OpCode::Close => {
-                self.end_call(Why::CallerHungUp, now, scratch);
+                let why = if code::is_trouble(payload) {
+                    Why::StreamLost
+                } else {
+                    Why::CallerHungUp
+                };
+                self.end_call(why, now, scratch);
                 self.flush(now);
                 self.state = State::Gone;
             }
@@ -332,24 +349,13 @@ impl Line {
 
     fn on_start(&mut self, start: &wire::Start, now: Instant, scratch: &mut Scratch) {
         let token = start.parameter("token");
-        match self.house.admission.spend(token, &start.call_sid, now) {
-            Ok(guest) => {
-                let guest = Guest {
-                    ip: self.peer,
-                    ..guest
-                };
-                let sid = start.stream_sid.clone();
-                let leg = Leg::begin(
-                    Arc::clone(&self.house),
-                    guest,
-                    sid,
-                    self.bell.clone(),
-                    now,
-                    &mut self.out,
-                    scratch,
-                );
-                self.state = State::Talking(Box::new(leg));
-            }
+        let place = self.legs.borrow().place();
+        let admitted = self
+            .house
+            .admission
+            .spend(token, &start.call_sid, place, now);
+        match admitted {
+            Ok(arrival) => self.arrive(arrival, &start.stream_sid, now, scratch),
             Err(refusal) => {
                 warn!(peer = %self.peer, call = %start.call_sid, "a media stream was refused: {refusal}");
                 self.house
@@ -366,6 +372,68 @@ impl Line {
                 );
             }
         }
+    }
+
+    /// The call begins, or goes on with the leg it has.
+    fn arrive(&mut self, arrival: Arrival, stream_sid: &str, now: Instant, scratch: &mut Scratch) {
+        let sid = arrival.guest.call_sid.clone();
+        let leg = match arrival.back {
+            None => {
+                let guest = Guest {
+                    ip: self.peer,
+                    ..arrival.guest
+                };
+                let leg = Leg::begin(
+                    Arc::clone(&self.house),
+                    guest,
+                    stream_sid.to_owned(),
+                    self.bell.clone(),
+                    now,
+                    &mut self.out,
+                    scratch,
+                );
+                Box::new(leg)
+            }
+            Some(back) => {
+                let parked = self.legs.borrow_mut().unpark(&sid);
+                let leg = parked.or_else(|| {
+                    // The carrier was faster than we: the stream before this one has broken, and we have not noticed.
+                    let before = self.legs.borrow_mut().line_of(&sid)?;
+                    before.borrow_mut().give_up_leg(now, scratch)
+                });
+                let Some(mut leg) = leg else {
+                    let reason = "the call has ended meanwhile";
+                    return self.close(code::NORMAL, reason, Why::StreamLost, now, scratch);
+                };
+                let bell = self.bell.clone();
+                leg.take_up(
+                    stream_sid,
+                    self.peer,
+                    bell,
+                    &back,
+                    now,
+                    &mut self.out,
+                    scratch,
+                );
+                leg
+            }
+        };
+        self.legs.borrow_mut().talks(sid, Weak::clone(&self.own));
+        self.state = State::Talking(leg);
+    }
+
+    /// Another stream of this call has come: closes this one and hands over its leg, unless the call ends by it.
+    fn give_up_leg(&mut self, now: Instant, scratch: &mut Scratch) -> Option<Box<Leg>> {
+        let State::Talking(mut leg) =
+            std::mem::replace(&mut self.state, State::Closing { since: now })
+        else {
+            return None;
+        };
+        leg.stop(Why::StreamLost, now, &mut self.out, scratch);
+        self.say_close(code::NORMAL, "another stream of this call has come");
+        self.flush(now);
+        self.plan(now);
+        leg.over().is_none().then_some(leg)
     }
 
     /// A message that means nothing here: counted; too many of them and the stream is closed.
@@ -389,9 +457,26 @@ impl Line {
         }
     }
 
+    /// The stream is over for the call: it ends, or its leg is kept until another comes.
     fn end_call(&mut self, why: Why, now: Instant, scratch: &mut Scratch) {
         if let State::Talking(leg) = &mut self.state {
             leg.stop(why, now, &mut self.out, scratch);
+            self.part(Away::Lost, now);
+        }
+    }
+
+    /// Lets go of the leg. One that is not over waits for the next stream of its call.
+    fn part(&mut self, to: Away, now: Instant) {
+        let State::Talking(leg) = std::mem::replace(&mut self.state, State::Closing { since: now })
+        else {
+            return;
+        };
+        let mut legs = self.legs.borrow_mut();
+        legs.talks_no_more(leg.call_sid());
+        if leg.over().is_none() {
+            // Known before the carrier sees the close and asks.
+            self.house.admission.departed(leg.call_sid(), to, now);
+            legs.park(leg, now);
         }
     }
 
@@ -401,6 +486,11 @@ impl Line {
             return;
         }
         self.end_call(why, now, scratch);
+        self.say_close(code, reason);
+        self.state = State::Closing { since: now };
+    }
+
+    fn say_close(&mut self, code: u16, reason: &str) {
         self.house
             .metrics
             .ws_close
@@ -410,26 +500,25 @@ impl Line {
         payload.extend_from_slice(&code.to_be_bytes());
         payload.extend_from_slice(reason.as_bytes());
         self.out.frame(OpCode::Close, &payload);
-        self.state = State::Closing { since: now };
     }
 
-    /// After every step: the core's wish to hang up, then the bytes.
+    /// After every step: the core's wish to leave or to hang up, then the bytes.
     fn settle(&mut self, now: Instant, scratch: &mut Scratch) {
-        if let State::Talking(leg) = &self.state {
-            let failed = leg.over() == Some(Why::Failed);
-            if leg.wants_hang_up() || leg.over().is_some() {
-                let code = if failed {
+        if let State::Talking(leg) = &mut self.state {
+            if let Some(to) = leg.departure() {
+                self.part(to, now);
+                self.say_close(code::NORMAL, "");
+                return self.flush(now);
+            }
+            let over = leg.over();
+            if leg.wants_hang_up() || over.is_some() {
+                let code = if over == Some(Why::Failed) {
                     code::OUR_FAULT
                 } else {
                     code::NORMAL
                 };
-                self.close(
-                    code,
-                    "",
-                    leg.over().unwrap_or(Why::ResponderHungUp),
-                    now,
-                    scratch,
-                );
+                let why = over.unwrap_or(Why::ResponderHungUp);
+                self.close(code, "", why, now, scratch);
             }
         }
         self.flush(now);
@@ -448,16 +537,21 @@ impl Line {
             Ok(()) => {}
             Err(lost) => {
                 info!(peer = %self.peer, "a media stream is lost: {lost}");
-                // The call's own end is told at the reader's end, which follows; without one, here.
-                self.state = match std::mem::replace(&mut self.state, State::Gone) {
-                    State::Talking(mut leg) => {
-                        let mut scratch = Scratch::default();
-                        leg.stop(Why::StreamLost, now, &mut self.out, &mut scratch);
-                        State::Gone
-                    }
-                    State::Waiting | State::Closing { .. } | State::Gone => State::Gone,
-                };
+                // The reader's end follows, or not.
+                self.end_call(Why::StreamLost, now, &mut Scratch::default());
+                self.state = State::Gone;
             }
+        }
+    }
+}
+
+impl Drop for Line {
+    /// A line that was dropped while it talked was ended by a fault of ours.
+    fn drop(&mut self) {
+        if let State::Talking(leg) = &self.state
+            && let Ok(mut legs) = self.legs.try_borrow_mut()
+        {
+            legs.talks_no_more(leg.call_sid());
         }
     }
 }
@@ -477,6 +571,12 @@ impl Outbox {
         } else if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
+    }
+
+    /// Forgets what nobody will read.
+    pub(super) fn discard(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
     }
 
     /// One text message.

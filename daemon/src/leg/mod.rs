@@ -7,7 +7,7 @@
 //!                                ▼
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼
-//!                               leg  (one running call: call::Call + detector + plugin streams)
+//!                               leg  (one running call: call::Call + detector + plugin streams; outlives its stream in legs)
 //!                                ├── mouth      says it: phrases already made, samples that stand ready
 //!                                │    └── voices  the line of voices, and one of them at work
 //!                                ├── responder  who answers
@@ -24,6 +24,7 @@ mod admission;
 // The room is named after what lives in it.
 #[allow(clippy::module_inception)]
 mod leg;
+mod legs;
 mod line;
 mod mouth;
 #[cfg(test)]
@@ -36,10 +37,14 @@ mod story;
 mod thread;
 mod voices;
 
-pub use admission::{Admission, Admit, Bounds, Guest, NewGuest, Refusal};
+pub use admission::{
+    Admission, Admit, Arrival, Away, Back, Bounds, Connect, Forsaken, Guest, MAX_STREAMS, NewGuest,
+    Next, Refusal, Step,
+};
 pub use phrases::Phrases;
 pub use rests::Rests;
 pub use roster::{CurrentRoster, Roster};
+pub use story::no_stream;
 pub(crate) use story::unix_ms;
 pub use thread::{Accepted, MediaThreads};
 

@@ -119,6 +119,11 @@ impl Mouth {
         }
     }
 
+    /// From now on this bell is rung.
+    pub(super) fn hang_bell(&mut self, bell: Option<Waker>) {
+        self.bell = bell;
+    }
+
     /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`], and then first who was asked.
     pub(super) fn say(&mut self, house: &House, guest: &Guest, ask: Ask<'_>, now: Instant) {
         let roster = house.roster.now();

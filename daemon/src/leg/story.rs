@@ -152,6 +152,40 @@ pub(super) fn started(house: &House, guest: &Guest, stream_sid: &str) {
     info!(call = %guest.call_sid, agent = %guest.agent.name, "call started");
 }
 
+/// Another stream of the call has come.
+pub(super) fn resumed(house: &House, guest: &Guest, stream_sid: &str, after: &str) {
+    row(
+        house,
+        guest,
+        "stream_started",
+        "",
+        0,
+        json!({"stream_sid": stream_sid, "agent": guest.agent.name, "after": after}),
+    );
+    info!(call = %guest.call_sid, after, "the call goes on with another stream");
+}
+
+/// The carrier never opened a stream of this call: there is no leg to close its record.
+pub fn no_stream(house: &House, guest: &Guest) {
+    const REASON: &str = "no_stream";
+    warn!(call = %guest.call_sid, "the carrier never opened the stream of this call");
+    house
+        .metrics
+        .calls
+        .get_or_create(&[("outcome", REASON)])
+        .inc();
+    row(house, guest, "call_ended", "", 0, json!({"reason": REASON}));
+    house.store.change_call(
+        &guest.call_sid,
+        CallChange {
+            status: Some("failed".into()),
+            ended_reason: Some(REASON.into()),
+            at_ms: unix_ms(),
+            ..CallChange::default()
+        },
+    );
+}
+
 /// The call is over.
 pub(super) fn ended(house: &House, guest: &Guest, why: Why, lasted: Duration, underruns: u32) {
     let reason = reason(why);

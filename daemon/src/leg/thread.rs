@@ -1,6 +1,7 @@
 //! The media threads: each a current-thread runtime with its own lines, one ticker, and no lock.
 //!
-//! A new stream goes to the thread with the fewest lines and stays there. Per line one reader task, sole owner of the
+//! The first stream of a call goes to the thread with the fewest lines; its leg stays there, and the later streams of the
+//! call come to it. Per line one reader task, sole owner of the
 //! reading half: fastwebsockets' `read_frame` loses its place when cancelled, so it is never inside `select!` or
 //! `timeout`; to stop it the connection is dropped. Everything that is written is written by `try_write`, from the
 //! reader's own message or from the thread's one ticker.
@@ -9,6 +10,7 @@
 //! sound of an utterance, or the first word of an answer, and looks at once. Everything after it has the playout's lead.
 
 use super::House;
+use super::legs::Legs;
 use super::line::{Line, MESSAGE_BYTES};
 use super::mouth::Scratch;
 use crate::call::Why;
@@ -19,7 +21,7 @@ use std::future::{poll_fn, ready};
 use std::io::{self, Cursor};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -53,6 +55,8 @@ pub struct Accepted {
     pub read_ahead: Bytes,
     /// Who is at the other end.
     pub peer: IpAddr,
+    /// The number of the thread it wants to come to; without one, or with one that there is not, any will do.
+    pub place: Option<usize>,
 }
 
 enum Command {
@@ -89,7 +93,7 @@ impl MediaThreads {
             let joined = std::thread::Builder::new()
                 .name(format!("media-{number}"))
                 .spawn(move || {
-                    LocalSet::new().block_on(&runtime, run(house, inbox, count));
+                    LocalSet::new().block_on(&runtime, run(number, house, inbox, count));
                 })?;
             threads.push(Thread {
                 commands,
@@ -100,13 +104,15 @@ impl MediaThreads {
         Ok(MediaThreads { threads })
     }
 
-    /// Hands a stream to the thread with the fewest lines. False when the threads are gone.
+    /// Hands a stream to the thread it wants, or to the one with the fewest lines. False when the threads are gone.
     pub async fn serve(&self, accepted: Accepted) -> bool {
-        let Some(thread) = self
-            .threads
-            .iter()
-            .min_by_key(|thread| thread.lines.load(Ordering::Relaxed))
-        else {
+        let wanted = accepted.place.and_then(|place| self.threads.get(place));
+        let emptiest = || {
+            self.threads
+                .iter()
+                .min_by_key(|thread| thread.lines.load(Ordering::Relaxed))
+        };
+        let Some(thread) = wanted.or_else(emptiest) else {
             return false;
         };
         // Counted here already, so that a burst of streams does not go to one thread.
@@ -179,25 +185,49 @@ struct Served {
     waiter: JoinHandle<()>,
 }
 
-async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Arc<AtomicUsize>) {
-    let scratch = Rc::new(RefCell::new(Scratch::default()));
+/// What the lines of one thread share.
+struct Shared {
+    house: Arc<House>,
+    legs: Rc<RefCell<Legs>>,
+    scratch: Rc<RefCell<Scratch>>,
+    /// Lines on this thread.
+    count: Arc<AtomicUsize>,
+}
+
+async fn run(
+    number: usize,
+    house: Arc<House>,
+    mut commands: mpsc::Receiver<Command>,
+    count: Arc<AtomicUsize>,
+) {
+    let shared = Shared {
+        house,
+        legs: Rc::new(RefCell::new(Legs::new(number))),
+        scratch: Rc::default(),
+        count,
+    };
     let mut lines: Vec<Served> = Vec::new();
     let mut ticker = tokio::time::interval(Duration::from_millis(TICK_MS));
     ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // Looked up once: behind the name is a lock.
     let [frames_in, frames_out] = ["in", "out"].map(|dir| {
-        house
+        shared
+            .house
             .metrics
             .media_frames
             .get_or_create(&[("dir", dir)])
             .clone()
     });
     let mut open = true;
-    while open || !lines.is_empty() {
-        if lines.is_empty() {
+    loop {
+        let idle = lines.is_empty() && shared.legs.borrow().is_empty();
+        if idle && !open {
+            return;
+        }
+        if idle {
             // Nobody to look after: no ticking.
             match commands.recv().await {
-                Some(command) => carry_out(command, &house, &mut lines, &scratch, &count),
+                Some(command) => carry_out(command, &shared, &mut lines),
                 None => open = false,
             }
             ticker.reset();
@@ -205,28 +235,23 @@ async fn run(house: Arc<House>, mut commands: mpsc::Receiver<Command>, count: Ar
         }
         tokio::select! {
             due = ticker.tick() => {
-                tick(due, &house, &mut lines, &scratch, &count);
-                let counted = std::mem::take(&mut scratch.borrow_mut().counted);
+                tick(due, &shared, &mut lines);
+                let counted = std::mem::take(&mut shared.scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
                 frames_out.inc_by(counted.frames_out);
             }
             command = commands.recv(), if open => match command {
-                Some(command) => carry_out(command, &house, &mut lines, &scratch, &count),
+                Some(command) => carry_out(command, &shared, &mut lines),
                 None => open = false,
             },
         }
     }
 }
 
-fn tick(
-    due: tokio::time::Instant,
-    house: &House,
-    lines: &mut Vec<Served>,
-    scratch: &RefCell<Scratch>,
-    count: &AtomicUsize,
-) {
+fn tick(due: tokio::time::Instant, shared: &Shared, lines: &mut Vec<Served>) {
     let now = Instant::now();
-    house
+    shared
+        .house
         .metrics
         .media_lateness
         .observe(now.duration_since(due.into_std()).as_secs_f64());
@@ -235,7 +260,7 @@ fn tick(
             return true;
         }
         let mut line = served.line.borrow_mut();
-        let whole = look(&mut line, now, scratch);
+        let whole = look(&mut line, now, &shared.scratch);
         let keep = whole
             && !line.is_gone()
             && !served.reader.is_finished()
@@ -243,10 +268,14 @@ fn tick(
         if !keep {
             served.reader.abort();
             served.waiter.abort();
-            count.fetch_sub(1, Ordering::Relaxed);
+            shared.count.fetch_sub(1, Ordering::Relaxed);
         }
         keep
     });
+    shared
+        .legs
+        .borrow_mut()
+        .tick(now, &mut shared.scratch.borrow_mut());
 }
 
 /// One look at a line. False: it must not be looked at again.
@@ -264,42 +293,31 @@ fn look(line: &mut Line, now: Instant, scratch: &RefCell<Scratch>) -> bool {
     whole
 }
 
-fn carry_out(
-    command: Command,
-    house: &Arc<House>,
-    lines: &mut Vec<Served>,
-    scratch: &Rc<RefCell<Scratch>>,
-    count: &AtomicUsize,
-) {
+fn carry_out(command: Command, shared: &Shared, lines: &mut Vec<Served>) {
     match command {
-        Command::Serve(accepted) => match serve(accepted, house, scratch) {
+        Command::Serve(accepted) => match serve(accepted, shared) {
             Ok(served) => lines.push(served),
             Err(error) => {
-                count.fetch_sub(1, Ordering::Relaxed);
+                shared.count.fetch_sub(1, Ordering::Relaxed);
                 warn!("a media stream was lost while it was handed over: {error}");
             }
         },
         // Whoever asked may have gone.
         Command::Answer(answer) => drop(answer.send(())),
         Command::End { call_sid, why } => {
-            let now = Instant::now();
+            let (now, call_sid) = (Instant::now(), call_sid.as_deref());
+            let scratch = &mut shared.scratch.borrow_mut();
             for served in lines {
-                served.line.borrow_mut().end(
-                    call_sid.as_deref(),
-                    why,
-                    now,
-                    &mut scratch.borrow_mut(),
-                );
+                served.line.borrow_mut().end(call_sid, why, now, scratch);
             }
+            // Afterwards: a line that lost its stream this very moment has left its leg there.
+            shared.legs.borrow_mut().end(call_sid, why, now, scratch);
         }
     }
 }
 
-fn serve(
-    accepted: Accepted,
-    house: &Arc<House>,
-    scratch: &Rc<RefCell<Scratch>>,
-) -> io::Result<Served> {
+fn serve(accepted: Accepted, shared: &Shared) -> io::Result<Served> {
+    let scratch = &shared.scratch;
     let options = socket2::SockRef::from(&accepted.stream);
     options.set_tcp_nodelay(true)?;
     options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -309,9 +327,19 @@ fn serve(
     // The writing half of fastwebsockets is not used: frames are formatted into the line's own outbox.
     let (mut reader, _) = after_handshake_split(read, tokio::io::sink(), Role::Server);
     reader.set_max_message_size(MESSAGE_BYTES);
-    let line = Line::new(Arc::clone(house), accepted.peer, write, Instant::now());
-    let look = line.look();
-    let line = Rc::new(RefCell::new(line));
+    let line = Rc::new_cyclic(|own| {
+        let (house, legs) = (Arc::clone(&shared.house), Rc::clone(&shared.legs));
+        let own = Weak::clone(own);
+        RefCell::new(Line::new(
+            house,
+            legs,
+            own,
+            accepted.peer,
+            write,
+            Instant::now(),
+        ))
+    });
+    let look = line.borrow().look();
     let waiter = tokio::task::spawn_local(wait_for_bell(Rc::clone(&line), Rc::clone(scratch)));
     let reader =
         tokio::task::spawn_local(read_frames(reader, Rc::clone(&line), Rc::clone(scratch)));
