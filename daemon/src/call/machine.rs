@@ -9,7 +9,7 @@ use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
 use super::input::{Input, Turn, Utterance, Why};
-use super::output::{Note, Output, Sounded, Timer};
+use super::output::{Note, Output, Timer};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
 use super::saying::{MAX_QUEUED_UTTERANCES, Origin, Saying, Stage};
@@ -215,7 +215,9 @@ impl Call {
     /// greeting has been heard is thrown away.
     pub fn set_own_turns(&mut self) {
         if self.ear.in_speech() && !self.own_turns {
-            self.transcribe(Sounded::Ended); // no end of it will be looked for
+            // No end of it will be looked for.
+            let (spoke_ms, last_voiced) = (self.ear.spoke_ms(), self.ear.last_voiced());
+            self.stretch_ended(self.now, spoke_ms, last_voiced);
         }
         self.waste(self.now);
         self.own_turns = true;
