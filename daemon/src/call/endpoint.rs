@@ -55,7 +55,8 @@ impl Call {
 
     /// The endpointer's verdict on a stretch. One that comes when he has gone on, or has ended, is too late.
     pub(super) fn judged(&mut self, now: CallTime, stretch: Stretch, percent: u8) {
-        if stretch == self.transcript.latest() && self.ear.paused() {
+        let asked = self.settings.endpointed && stretch == self.transcript.latest();
+        if asked && self.ear.paused() {
             self.endpoint.percent = Some(percent);
             self.choose_wait(now);
             self.ask_early(now);

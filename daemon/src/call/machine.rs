@@ -67,6 +67,7 @@ pub(super) enum Planted {
     SpeaksOnAtAKey,
     SpeaksBeforeTheEnd,
     AnswersOtherWords,
+    AsksTwice,
     NeverEnds,
 }
 

@@ -239,8 +239,11 @@ impl Call {
     }
 
     pub(super) fn tell_said_so_far(&mut self) {
-        if let Some(text) = self.transcript.turn_text() {
-            let turn = self.his_turn_number();
+        // Who has been asked already is asked again if the words are others.
+        if !self.is_early()
+            && let Some(text) = self.transcript.turn_text()
+        {
+            let turn = self.asked + 1;
             self.put(Output::SaidSoFar { turn, text });
         }
     }

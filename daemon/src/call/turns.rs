@@ -45,9 +45,8 @@ impl Call {
                         self.tell_speaking();
                     }
                     Floor::Listening => self.begin_turn(),
-                    // He goes on before he has been answered. Today the reply that was begun is dropped and what he
-                    // says next is a turn of its own; work on a reply before the turn is certain will start and end
-                    // here too.
+                    // He goes on before he has been answered: the reply that was begun is dropped, and what he says
+                    // next is a turn of its own.
                     Floor::Thinking if self.may_be_stopped() => {
                         self.silence_agent(now);
                         self.begin_turn();

@@ -4,8 +4,10 @@
 //! caller      talks, pauses, coughs, presses keys, hangs up; frames late and in bursts; a line silent in silence
 //! voice       fast, slow, dripping, silent, failing, hanging, babbling; with fallbacks that are no better, or alone;
 //!             the line of them changed in the middle of the call
-//! transcriber prompt, slow, silent, failing, doubled, babbling, writing of stretches that are not; with a fallback or alone
-//! responder   prompt, slow, silent, failing, babbling, hanging up, with its own sound, late for another turn
+//! listeners   transcribers and endpointers: prompt, slow, silent, failing, doubled, babbling, telling of stretches that
+//!             are not; with a fallback or alone
+//! responder   prompt, slow, silent, failing, babbling, hanging up, with its own sound, late for another turn; with
+//!             fallbacks that are no better, or alone; asked before the turn has ended
 //! carrier     far away; loses marks, returns them late or twice
 //! leg         wakes late; tells of sound that was cancelled, or lets two makers mix
 //! ```
@@ -325,7 +327,12 @@ fn made_up(seed: u64) -> (World, CallTime) {
     sounds_unasked(&mut dice, &mut world, settings.own_turns, end_ms);
     for _ in 0..dice.from(0, 4) {
         let stretch = dice.from(0, 6) as u32;
-        let stray = Writes::Final(dice.sentence(5));
+        let stray = match dice.from(0, 3) {
+            0 => Writes::Judges(dice.from(0, 255) as u8),
+            1 => Writes::Partial(dice.sentence(5)),
+            2 => Writes::Fails,
+            _ => Writes::Final(dice.sentence(5)),
+        };
         world.later(dice.from(0, end_ms), Event::Writes(stretch, stray));
     }
     world.responders = dice.from(1, 3) as u32;
@@ -522,6 +529,7 @@ fn planted_bugs_are_found() {
         Planted::SpeaksOnAtAKey,
         Planted::SpeaksBeforeTheEnd,
         Planted::AnswersOtherWords,
+        Planted::AsksTwice,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(
