@@ -6,6 +6,8 @@
 //! ```
 //!
 //! `cargo build --release --workspace && cargo bench --bench echo` prints everything; `-- --help` has the choices.
+//! `-- --detection` puts the daemon that listens with its neural detector beside the one without. That is the most that
+//! detection can cost: the tag in each frame is loud, so the network is spared nothing, as if callers never fell silent.
 //! `-- --check` is a short run with generous bounds, as ratios to the bare server of the same minute, for machines that
 //! have other things to do.
 
@@ -17,11 +19,14 @@ mod server;
 use clap::Parser;
 use hdrhistogram::Histogram;
 use server::{AUTH_TOKEN, Memory, PUBLIC_URL, Server, Who, cpu_secs};
+use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use voice_streamer::media::{Detector, FRAME_SAMPLES, Kind, mulaw, wav};
 use voice_streamer::phone::{self, Line, Progress, Swarm, SwarmReport};
 
 /// A server carries so many calls if so many frames in a hundred come back sooner than this …
@@ -32,6 +37,8 @@ const GENERATOR_LATE_MS: f64 = 10.0;
 
 /// New calls per second. Setting up is not what is measured here, so it may take a while.
 const RAMP_PER_SEC: usize = 250;
+
+const FRAMES_PER_SEC: f64 = 50.0;
 
 /// Calls at which memory is weighed, and how long they talk: until each has used the whole of its plugin's ring.
 const WEIGHED_CALLS: usize = 1000;
@@ -46,6 +53,9 @@ const WARM_UP_SECS: u64 = 10;
 const BESIDE_CALLS: usize = 400;
 const BESIDE_SECS: u64 = 8;
 const BESIDE_ROUNDS: usize = 3;
+
+/// The detector by itself: how often it hears the clip; the median counts.
+const ALONE_ROUNDS: usize = 101;
 
 /// `--check`: calls of each server, side by side, and seconds.
 const CHECK_CALLS: usize = 200;
@@ -75,6 +85,10 @@ struct Arguments {
     /// Only the steps: nothing side by side, neither memory nor first sound
     #[arg(long)]
     only_steps: bool,
+
+    /// The echo with the voice detector beside the echo without, instead of the daemon beside the bare server
+    #[arg(long)]
+    detection: bool,
 
     /// A short run that fails when generous bounds are passed
     #[arg(long)]
@@ -135,9 +149,20 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
         if arguments.check {
             return check().await;
         }
-        steps(arguments).await?;
+        if arguments.detection {
+            let speech = Some(speech());
+            steps(arguments, [Who::Live, Who::Hearing], speech.clone()).await?;
+            if !arguments.only_steps {
+                beside([Who::Live, Who::Hearing], speech.clone()).await?;
+            }
+            if let Some(speech) = speech {
+                detector_alone(&speech);
+            }
+            return Ok(true);
+        }
+        steps(arguments, [Who::Bare, Who::Live], None).await?;
         if !arguments.only_steps {
-            beside().await?;
+            beside([Who::Bare, Who::Live], None).await?;
             weigh().await?;
             first_sound().await?;
         }
@@ -145,8 +170,8 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
     })
 }
 
-/// Bare and daemon in turn at each step, and what they carry.
-async fn steps(arguments: &Arguments) -> io::Result<()> {
+/// Two servers in turn at each step, and what they carry.
+async fn steps(arguments: &Arguments, pair: [Who; 2], speech: Speech) -> io::Result<()> {
     println!(
         "live echo, {} s a step; round trips in ms",
         arguments.seconds
@@ -158,8 +183,8 @@ async fn steps(arguments: &Arguments) -> io::Result<()> {
     for &calls in &arguments.steps {
         let (mut carries, mut cpu) = ([0, 0], [Vec::new(), Vec::new()]);
         for _ in 0..arguments.rounds.max(1) {
-            for (place, who) in [Who::Bare, Who::Live].into_iter().enumerate() {
-                let run = talk(who, calls, length, false).await?;
+            for (place, who) in pair.into_iter().enumerate() {
+                let run = talk(who, calls, length, &speech, false).await?;
                 row(who, calls, &run);
                 carries[place] += usize::from(run.carries() == Ok(()));
                 cpu[place].push(run.cpu_us());
@@ -173,18 +198,23 @@ async fn steps(arguments: &Arguments) -> io::Result<()> {
         }
         // Compared where both are well.
         if most(0) && most(1) {
-            by_cpu = cpu.map(|us| 1e6 / (50.0 * median(us)));
+            by_cpu = cpu.map(|us| by_processor_time(median(us)));
         }
     }
-    let [bare, daemon] = carried;
+    let [one, other] = carried;
+    let names = pair.map(Who::name);
     println!(
-        "carried with p99 < {CARRIES_P99_MS} ms and no loss: bare {bare}, daemon {daemon}: {}",
-        percent(daemon as f64, bare as f64)
+        "carried with p99 < {CARRIES_P99_MS} ms and no loss: {} {one}, {} {other}: {}",
+        names[0],
+        names[1],
+        percent(other as f64, one as f64)
     );
-    let [bare, daemon] = by_cpu;
+    let [one, other] = by_cpu;
     println!(
-        "one core by processor time: bare {bare:.0}, daemon {daemon:.0}: {}",
-        percent(daemon, bare)
+        "one core by processor time: {} {one:.0}, {} {other:.0}: {}",
+        names[0],
+        names[1],
+        percent(other, one)
     );
     Ok(())
 }
@@ -197,10 +227,18 @@ async fn weigh() -> io::Result<()> {
             who,
             WEIGHED_CALLS / 2,
             Duration::from_secs(WEIGHED_SECS),
+            &None,
             true,
         )
         .await?;
-        let all = talk(who, WEIGHED_CALLS, Duration::from_secs(WEIGHED_SECS), true).await?;
+        let all = talk(
+            who,
+            WEIGHED_CALLS,
+            Duration::from_secs(WEIGHED_SECS),
+            &None,
+            true,
+        )
+        .await?;
         let call = |all: u64, half: u64| {
             (all as f64 - half as f64) / (WEIGHED_CALLS - WEIGHED_CALLS / 2) as f64 / 1024.0
         };
@@ -254,38 +292,86 @@ async fn first_sound() -> io::Result<()> {
 
 /// Processor time per frame, taken at the same time on the same core: a machine that has other things to do, or a
 /// slower minute, does the same to both.
-async fn beside() -> io::Result<()> {
+async fn beside(whos: [Who; 2], speech: Speech) -> io::Result<()> {
     let length = Duration::from_secs(BESIDE_SECS);
-    let (mut bare_us, mut live_us, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ones, mut others, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BESIDE_ROUNDS {
-        let (bare, live) = pair(BESIDE_CALLS, length).await?;
-        bare_us.push(bare.cpu_us());
-        live_us.push(live.cpu_us());
-        ratios.push(bare.cpu_us() / live.cpu_us());
+        let (one, other) = pair(whos, BESIDE_CALLS, length, &speech).await?;
+        ones.push(one.cpu_us());
+        others.push(other.cpu_us());
+        ratios.push(one.cpu_us() / other.cpu_us());
     }
+    let names = whos.map(Who::name);
+    let [one, other] = [median(ones), median(others)];
     println!(
-        "side by side on one core, {BESIDE_CALLS} calls each: bare {:.2} µs a frame, daemon {:.2}: it carries {} of the bare server's calls",
-        median(bare_us),
-        median(live_us),
+        "side by side on one core, {BESIDE_CALLS} calls each: {} {one:.2} µs a frame, {} {other:.2}: it carries {} of the calls, {:.0} and {:.0} a core by processor time",
+        names[0],
+        names[1],
         percent(median(ratios), 1.0),
+        by_processor_time(one),
+        by_processor_time(other),
     );
     Ok(())
 }
 
+/// Calls that fill one core, at so many µs a frame.
+fn by_processor_time(us: f64) -> f64 {
+    1e6 / (FRAMES_PER_SEC * us)
+}
+
+/// What the detector costs by itself, in this process and warm. What it costs a call beyond that are its weights on
+/// their way through the caches, and what they drive out of them.
+fn detector_alone(speech: &[u8]) {
+    let mut detector = Detector::new(Kind::Neural);
+    let frames = speech.as_chunks::<FRAME_SAMPLES>().0;
+    let mut rounds = Vec::new();
+    for _ in 0..ALONE_ROUNDS {
+        let began = Instant::now();
+        for frame in frames {
+            let mut pcm = [0; FRAME_SAMPLES];
+            mulaw::decode(frame, &mut pcm);
+            black_box(detector.frame(black_box(&pcm)));
+        }
+        rounds.push(began.elapsed().as_secs_f64() * 1e6 / frames.len() as f64);
+    }
+    println!(
+        "the detector by itself and warm, gate and all: {:.2} µs a frame",
+        median(rounds)
+    );
+}
+
 /// Both at once.
-async fn pair(calls: usize, length: Duration) -> io::Result<(Run, Run)> {
-    let bare = Server::start(Who::Bare, calls).await?;
-    let live = Server::start(Who::Live, calls).await?;
+async fn pair(
+    [one, other]: [Who; 2],
+    calls: usize,
+    length: Duration,
+    speech: &Speech,
+) -> io::Result<(Run, Run)> {
+    let servers = [
+        Server::start(one, calls).await?,
+        Server::start(other, calls).await?,
+    ];
     let both = tokio::join!(
-        talk_to(&bare, Who::Bare, calls, length, false),
-        talk_to(&live, Who::Live, calls, length, false)
+        talk_to(&servers[0], one, calls, length, speech, false),
+        talk_to(&servers[1], other, calls, length, speech, false)
     );
     Ok((both.0?, both.1?))
 }
 
+/// What callers say; none of them says a word without it.
+type Speech = Option<Arc<[u8]>>;
+
+/// The clip of the tests: two seconds.
+fn speech() -> Arc<[u8]> {
+    let clip = include_bytes!("../../tests/data/speech/good_morning.wav");
+    let sound = wav::read(clip).unwrap_or_else(|error| unreachable!("our own clip: {error}"));
+    wav::to_line(&sound).into()
+}
+
 /// The bounds that hold on any machine.
 async fn check() -> io::Result<bool> {
-    let (bare, live) = pair(CHECK_CALLS, Duration::from_secs(CHECK_SECS)).await?;
+    let length = Duration::from_secs(CHECK_SECS);
+    let (bare, live) = pair([Who::Bare, Who::Live], CHECK_CALLS, length, &None).await?;
     heading();
     row(Who::Bare, CHECK_CALLS, &bare);
     row(Who::Live, CHECK_CALLS, &live);
@@ -318,9 +404,15 @@ async fn check() -> io::Result<bool> {
 }
 
 /// One server by itself, so many calls, so long.
-async fn talk(who: Who, calls: usize, length: Duration, weigh: bool) -> io::Result<Run> {
+async fn talk(
+    who: Who,
+    calls: usize,
+    length: Duration,
+    speech: &Speech,
+    weigh: bool,
+) -> io::Result<Run> {
     let server = Server::start(who, calls).await?;
-    talk_to(&server, who, calls, length, weigh).await
+    talk_to(&server, who, calls, length, speech, weigh).await
 }
 
 async fn talk_to(
@@ -328,6 +420,7 @@ async fn talk_to(
     who: Who,
     calls: usize,
     length: Duration,
+    speech: &Speech,
     weigh: bool,
 ) -> io::Result<Run> {
     let mut line = Line::to(format!("http://{}", server.address));
@@ -338,7 +431,7 @@ async fn talk_to(
         calls,
         length,
         ramp_per_sec: RAMP_PER_SEC,
-        speech: None,
+        speech: speech.clone(),
     };
     let own = std::process::id();
     let sight = |progress: Progress| Sight {
@@ -425,6 +518,7 @@ impl Who {
         match self {
             Who::Bare => "bare",
             Who::Live | Who::Shipped => "daemon",
+            Who::Hearing => "hearing",
         }
     }
 }

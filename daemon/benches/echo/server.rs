@@ -42,6 +42,8 @@ pub(crate) enum Who {
     Bare,
     /// The daemon whose default agent is the live echo.
     Live,
+    /// The same with the neural detector, as if it mattered to the echo who speaks.
+    Hearing,
     /// The daemon as it is shipped: greeting, neural detector, parrot.
     Shipped,
 }
@@ -107,7 +109,7 @@ impl Server {
                     .arg(std::env::current_exe()?)
                     .args(["--serve", &address.to_string()]);
             }
-            Who::Live | Who::Shipped => {
+            Who::Live | Who::Hearing | Who::Shipped => {
                 let config = folder.path().join("config.toml");
                 fs::write(&config, configuration(who, calls))?;
                 let state = folder.path().join("state");
@@ -228,6 +230,7 @@ fn configuration(who: Who, calls: usize) -> String {
         Who::Bare | Who::Live => {
             "responder = \"live\"\nvoice = \"english\"\nturn = { detector = \"off\" }"
         }
+        Who::Hearing => "responder = \"live\"\nvoice = \"english\"",
         Who::Shipped => {
             "responder = \"echo\"\nvoice = \"english\"\ngreeting = \"Hello! I am an echo with good manners. Say something.\""
         }
