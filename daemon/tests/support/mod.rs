@@ -64,7 +64,7 @@ pub fn binary() -> &'static Path {
             "-p",
             "responder-echo",
             "-p",
-            "tts-elevenlabs",
+            "responder-webhook",
             "-p",
             "tts-pico",
             "-p",

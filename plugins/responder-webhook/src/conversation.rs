@@ -1,0 +1,456 @@
+//! What one call has been so far, and the body of the next request. Pure; `schema/request.json` says the same for
+//! machines.
+//!
+//! The host tells keys, words and silence before it says that a turn is over; they are kept until then. What the agent
+//! has said counts as heard unless an interruption says what of it was.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+use voice_plugin::prelude::*;
+
+use crate::settings::{Events, Kind};
+
+/// What was said, in bytes of text; the oldest is forgotten first.
+const MAX_HISTORY_BYTES: usize = 64 << 10;
+/// Entries of the history.
+const MAX_HISTORY: usize = 500;
+/// Variables of one call.
+const MAX_VARIABLES: usize = 64;
+/// A variable's name and its value together.
+const MAX_VARIABLE_BYTES: usize = 4096;
+/// Keys that wait for their turn.
+const MAX_DIGITS: usize = 64;
+
+/// What the bot is asked, or told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Asked {
+    Start,
+    /// His words, if anybody wrote them down.
+    Turn(Option<String>),
+    Digit(char),
+    Silence(u32),
+    Returned {
+        after: String,
+        outcome: String,
+    },
+    End,
+}
+
+impl Asked {
+    /// Whether it is posted at all.
+    pub(crate) fn is_wanted(&self, events: &Events) -> bool {
+        match self {
+            Asked::Turn(_) => true,
+            Asked::Start => events.has(Kind::Start),
+            Asked::Digit(_) => events.has(Kind::Digit),
+            Asked::Silence(_) => events.has(Kind::Silence),
+            Asked::Returned { .. } => events.has(Kind::Returned),
+            Asked::End => events.has(Kind::End),
+        }
+    }
+}
+
+/// What an event of the host means.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Learned {
+    Nothing,
+    /// Answer this.
+    Asked(u32, Asked),
+    /// Nothing more is wanted for this turn and those before.
+    Cancelled(u32),
+}
+
+enum Entry {
+    Caller(String),
+    Digit(char),
+    Agent { text: String, interrupted: bool },
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        match self {
+            Entry::Caller(text) | Entry::Agent { text, .. } => text.len(),
+            Entry::Digit(_) => 1,
+        }
+    }
+}
+
+/// One call.
+pub(crate) struct Conversation {
+    call: CallInfo,
+    language: String,
+    starts: bool,
+    takes_digits: bool,
+    requests: u64,
+    history: VecDeque<(u32, Entry)>,
+    history_bytes: usize,
+    variables: BTreeMap<String, String>,
+    text: Option<(u32, String)>,
+    digits: VecDeque<char>,
+    silence: Option<u32>,
+    returned: Option<(String, String)>,
+    spoke: bool,
+    /// What was heard of an answer that is still being made.
+    heard: Option<(u32, String)>,
+}
+
+impl Conversation {
+    pub(crate) fn new(call: CallInfo, language: String, events: &Events) -> Conversation {
+        Conversation {
+            call,
+            language,
+            starts: events.has(Kind::Start),
+            takes_digits: events.has(Kind::Digit),
+            requests: 0,
+            history: VecDeque::new(),
+            history_bytes: 0,
+            variables: BTreeMap::new(),
+            text: None,
+            digits: VecDeque::new(),
+            silence: None,
+            returned: None,
+            spoke: false,
+            heard: None,
+        }
+    }
+
+    pub(crate) fn learn(&mut self, event: Event) -> Learned {
+        match event {
+            Event::TurnOver { turn } => return Learned::Asked(turn, self.turn_over(turn)),
+            Event::Cancelled { turn, heard } => {
+                self.interrupted(turn, heard);
+                return Learned::Cancelled(turn);
+            }
+            Event::Text { turn, text } => self.text = Some((turn, text)),
+            Event::SpeechStart => self.spoke = true,
+            Event::Digit(digit) if self.takes_digits && self.digits.len() < MAX_DIGITS => {
+                self.digits.push_back(digit);
+            }
+            Event::Silence { count } => self.silence = Some(count),
+            // A stream that broke and is back is no turn.
+            Event::Returned { after, outcome } if after != "stream" => {
+                self.returned = Some((after, outcome));
+            }
+            _ => {}
+        }
+        Learned::Nothing
+    }
+
+    fn turn_over(&mut self, turn: u32) -> Asked {
+        let spoke = std::mem::take(&mut self.spoke);
+        let text = self.text.take().filter(|(of, _)| *of == turn);
+        if let Some(count) = self.silence.take() {
+            Asked::Silence(count)
+        } else if let Some((after, outcome)) = self.returned.take() {
+            Asked::Returned { after, outcome }
+        } else if let Some((_, text)) = text {
+            Asked::Turn(Some(text))
+        } else if let Some(digit) = self.digits.pop_front() {
+            Asked::Digit(digit)
+        } else if turn == 1 && self.starts && !spoke {
+            Asked::Start
+        } else {
+            Asked::Turn(None)
+        }
+    }
+
+    /// The body of a request; what is asked belongs to the history from then on.
+    pub(crate) fn body(&mut self, turn: u32, asked: &Asked) -> String {
+        self.requests += 1;
+        let history: Vec<Value> = self
+            .history
+            .iter()
+            .map(|(_, entry)| match entry {
+                Entry::Caller(text) => json!({ "caller": text }),
+                Entry::Digit(digit) => json!({ "digit": digit }),
+                Entry::Agent { text, interrupted } => {
+                    json!({ "agent": text, "interrupted": interrupted })
+                }
+            })
+            .collect();
+        let mut body = json!({
+            "call": {
+                "sid": self.call.sid,
+                "from": self.call.from,
+                "to": self.call.to,
+                "parameters": self.call.parameters,
+            },
+            "request": self.requests,
+            "turn": turn,
+            "language": self.language,
+            "history": history,
+            "variables": self.variables,
+        });
+        let event = match asked {
+            Asked::Start => "start",
+            Asked::Turn(text) => {
+                body["text"] = json!(text);
+                self.remember(turn, text.clone().map(Entry::Caller));
+                "turn"
+            }
+            Asked::Digit(digit) => {
+                body["digit"] = json!(digit);
+                self.remember(turn, Some(Entry::Digit(*digit)));
+                "digit"
+            }
+            Asked::Silence(count) => {
+                body["silence"] = json!(count);
+                "silence"
+            }
+            Asked::Returned { after, outcome } => {
+                body["returned"] = json!({ "after": after, "outcome": outcome });
+                "returned"
+            }
+            Asked::End => "end",
+        };
+        body["event"] = json!(event);
+        body.to_string()
+    }
+
+    /// What was answered to `turn`, as far as it was given to the host.
+    pub(crate) fn answered(&mut self, turn: u32, text: String) {
+        let heard = self.heard.take().filter(|(of, _)| *of == turn);
+        let interrupted = heard.is_some();
+        let text = heard.map_or(text, |(_, heard)| heard);
+        if !text.trim().is_empty() {
+            self.remember(turn, Some(Entry::Agent { text, interrupted }));
+        }
+    }
+
+    /// The language of what follows.
+    pub(crate) fn speaks(&mut self, language: &str) {
+        language.clone_into(&mut self.language);
+    }
+
+    /// # Errors
+    /// A sentence: there are too many, or it is too long.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> core::result::Result<(), String> {
+        let bytes = name.len() + value.len();
+        if bytes > MAX_VARIABLE_BYTES {
+            return Err(format!(
+                "a variable of {bytes} bytes is not kept; {MAX_VARIABLE_BYTES} are possible"
+            ));
+        }
+        if self.variables.len() >= MAX_VARIABLES && !self.variables.contains_key(name) {
+            return Err(format!("more than {MAX_VARIABLES} variables are not kept"));
+        }
+        self.variables.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// The caller heard only this of the answer to `turn`.
+    fn interrupted(&mut self, turn: u32, heard: String) {
+        let of_turn =
+            |(of, entry): &(u32, Entry)| *of == turn && matches!(entry, Entry::Agent { .. });
+        let Some(at) = self.history.iter().rposition(of_turn) else {
+            self.heard = Some((turn, heard));
+            return;
+        };
+        self.history_bytes -= self.history[at].1.bytes();
+        if heard.is_empty() {
+            self.history.remove(at);
+        } else {
+            self.history_bytes += heard.len();
+            self.history[at].1 = Entry::Agent {
+                text: heard,
+                interrupted: true,
+            };
+        }
+    }
+
+    fn remember(&mut self, turn: u32, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        self.history_bytes += entry.bytes();
+        self.history.push_back((turn, entry));
+        while self.history.len() > MAX_HISTORY || self.history_bytes > MAX_HISTORY_BYTES {
+            let Some((_, oldest)) = self.history.pop_front() else {
+                break;
+            };
+            self.history_bytes -= oldest.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn events(names: &[&str]) -> Events {
+        serde_json::from_value(json!(names)).unwrap()
+    }
+
+    fn conversation() -> Conversation {
+        let call = CallInfo {
+            sid: "CA1".into(),
+            from: "+1".into(),
+            to: "+2".into(),
+            parameters: [("shop".to_owned(), "7".to_owned())].into(),
+        };
+        Conversation::new(
+            call,
+            "en".into(),
+            &events(&["start", "digit", "silence", "returned", "end"]),
+        )
+    }
+
+    fn over(talk: &mut Conversation, turn: u32) -> Asked {
+        match talk.learn(Event::TurnOver { turn }) {
+            Learned::Asked(of, asked) if of == turn => asked,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn text(turn: u32, text: &str) -> Event {
+        let text = text.to_owned();
+        Event::Text { turn, text }
+    }
+
+    /// Judged by the schema.
+    fn body(talk: &mut Conversation, turn: u32, asked: &Asked) -> Value {
+        let schema: Value = serde_json::from_str(include_str!("../schema/request.json")).unwrap();
+        let body: Value = serde_json::from_str(&talk.body(turn, asked)).unwrap();
+        let valid = jsonschema::validator_for(&schema).unwrap();
+        let wrong: Vec<String> = valid.iter_errors(&body).map(|e| e.to_string()).collect();
+        assert_eq!(wrong, [""; 0], "{body}");
+        body
+    }
+
+    #[test]
+    fn what_came_before_the_end_of_a_turn_says_what_it_is() {
+        let mut talk = conversation();
+        assert_eq!(over(&mut talk, 1), Asked::Start);
+        talk.learn(Event::SpeechStart);
+        assert_eq!(over(&mut talk, 2), Asked::Turn(None));
+        talk.learn(text(3, "good day"));
+        assert_eq!(over(&mut talk, 3), Asked::Turn(Some("good day".into())));
+        talk.learn(Event::Digit('1'));
+        talk.learn(Event::Digit('2'));
+        assert_eq!(over(&mut talk, 4), Asked::Digit('1'));
+        assert_eq!(over(&mut talk, 5), Asked::Digit('2'));
+        talk.learn(Event::Silence { count: 2 });
+        assert_eq!(over(&mut talk, 6), Asked::Silence(2));
+        let returned = |after: &str| Event::Returned {
+            after: after.into(),
+            outcome: "busy".into(),
+        };
+        talk.learn(returned("stream"));
+        assert_eq!(over(&mut talk, 7), Asked::Turn(None));
+        talk.learn(returned("transfer"));
+        assert!(matches!(over(&mut talk, 8), Asked::Returned { .. }));
+        let mut greeted = conversation();
+        greeted.learn(text(1, "hello"));
+        assert_eq!(over(&mut greeted, 1), Asked::Turn(Some("hello".into())));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_posted_and_turns_always_are() {
+        let few = events(&["silence"]);
+        assert!(Asked::Turn(None).is_wanted(&few) && Asked::Silence(1).is_wanted(&few));
+        for other in [Asked::Start, Asked::Digit('1'), Asked::End] {
+            assert!(!other.is_wanted(&few), "{other:?}");
+        }
+        let mut talk = Conversation::new(CallInfo::default(), String::new(), &few);
+        talk.learn(Event::Digit('1'));
+        assert_eq!(over(&mut talk, 1), Asked::Turn(None));
+    }
+
+    #[test]
+    fn each_request_is_what_the_schema_says_and_tells_what_was_heard() {
+        let mut talk = conversation();
+        let first = body(&mut talk, 1, &Asked::Start);
+        assert_eq!(first["call"]["parameters"]["shop"], "7");
+        talk.answered(1, "How can I help you today?".into());
+        talk.learn(Event::Cancelled {
+            turn: 1,
+            heard: "How can I".into(),
+        });
+        let second = body(&mut talk, 2, &Asked::Turn(Some("a taxi".into())));
+        assert_eq!(
+            (&second["text"], &second["request"]),
+            (&json!("a taxi"), &json!(2))
+        );
+        assert_eq!(
+            second["history"],
+            json!([{"agent": "How can I", "interrupted": true}])
+        );
+        talk.answered(2, "Where to?".into());
+        talk.speaks("es");
+        talk.set("car", "9").unwrap();
+        let third = body(&mut talk, 3, &Asked::Digit('#'));
+        assert_eq!(third["history"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            (&third["language"], &third["variables"]["car"]),
+            (&json!("es"), &json!("9"))
+        );
+        talk.answered(3, "Nothing of this is heard.".into());
+        talk.learn(Event::Cancelled {
+            turn: 3,
+            heard: String::new(),
+        });
+        for asked in [
+            Asked::Silence(1),
+            Asked::Turn(None),
+            Asked::End,
+            Asked::Returned {
+                after: "transfer".into(),
+                outcome: "no-answer".into(),
+            },
+        ] {
+            let body = body(&mut talk, 4, &asked);
+            assert_eq!(body["history"][3], json!({"digit": "#"}), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_interrupted_while_it_is_made_is_what_was_heard_of_it() {
+        let mut talk = conversation();
+        let cancelled = |turn, heard: &str| Event::Cancelled {
+            turn,
+            heard: heard.into(),
+        };
+        talk.learn(cancelled(1, "How can"));
+        talk.answered(1, "How can I help".into());
+        talk.learn(cancelled(2, ""));
+        talk.answered(2, "Nothing heard".into());
+        talk.answered(3, "All heard".into());
+        assert_eq!(
+            body(&mut talk, 4, &Asked::End)["history"],
+            json!([{"agent": "How can", "interrupted": true}, {"agent": "All heard", "interrupted": false}])
+        );
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_and_variables_have_a_bound() {
+        let mut talk = conversation();
+        let long = "x".repeat(MAX_HISTORY_BYTES / 4);
+        for turn in 1..=6 {
+            talk.answered(turn, long.clone());
+        }
+        assert_eq!(talk.history.len(), 4);
+        talk.learn(Event::Cancelled {
+            turn: 6,
+            heard: "x".into(),
+        });
+        assert_eq!(talk.history_bytes, 3 * long.len() + 1);
+        for turn in 0..=MAX_HISTORY as u32 {
+            talk.answered(turn, "y".into());
+        }
+        assert_eq!(talk.history.len(), MAX_HISTORY);
+        for n in 0..MAX_VARIABLES {
+            talk.set(&n.to_string(), "v").unwrap();
+        }
+        talk.set("0", "another").unwrap();
+        assert!(talk.set("one more", "v").unwrap_err().contains("64"));
+        assert!(
+            talk.set("0", &"v".repeat(MAX_VARIABLE_BYTES))
+                .unwrap_err()
+                .contains("4096")
+        );
+        for _ in 0..=MAX_DIGITS {
+            talk.learn(Event::Digit('1'));
+        }
+        assert_eq!(talk.digits.len(), MAX_DIGITS);
+    }
+}
