@@ -82,9 +82,10 @@ impl Call {
 
     /// He goes on, or said something else: the answer that was begun is thrown away, unheard.
     pub(super) fn waste(&mut self, now: CallTime) {
-        if !self.is_early() {
+        let Some(open) = self.reply.as_ref().filter(|open| open.early) else {
             return;
-        }
+        };
+        self.speaker = open.speaker;
         let turn = self.asked;
         self.forget_what_stands_ready(now);
         self.cancel_reply();

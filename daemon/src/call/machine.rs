@@ -94,6 +94,8 @@ pub struct Call {
     /// Since when nobody speaks, while we listen.
     pub(super) quiet_since: CallTime,
     pub(super) no_inputs: u32,
+    /// Keys he pressed that are turns and have not been taken.
+    pub(super) keys: VecDeque<char>,
 
     /// The responder's answer to `asked`, until it is complete.
     pub(super) reply: Option<OpenReply>,
@@ -161,6 +163,7 @@ impl Call {
             asked: 0,
             quiet_since: CallTime(0),
             no_inputs: 0,
+            keys: VecDeque::new(),
             reply: None,
             decided: None,
             wanted_turn: 0,
@@ -360,6 +363,7 @@ impl Call {
         self.end_turn_if_over(now);
         self.pump(now);
         self.retire(now);
+        self.take_keys(now);
         self.ask_for_first_words(now);
         self.throw_strays_away(now);
         self.ask_voice(now);

@@ -41,6 +41,8 @@ pub(super) struct OpenReply {
     splitter: Splitter,
     /// The turn has not ended: what comes of it is held back.
     pub(super) early: bool,
+    /// Who spoke before it.
+    pub(super) speaker: u32,
     /// How it ended, meanwhile.
     pub(super) held: Option<Reply<'static>>,
 }
@@ -88,6 +90,7 @@ impl Call {
             acted: false,
             splitter: Splitter::default(),
             early,
+            speaker: self.speaker,
             held: None,
         });
         self.put(Output::Respond {

@@ -10,6 +10,9 @@ use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;
 use super::time::CallTime;
 
+/// Keys that wait for the end of a phrase that cannot be interrupted. Nobody dials a longer number.
+pub(super) const MAX_WAITING_KEYS: usize = 32;
+
 impl Call {
     pub(super) fn heard(&mut self, now: CallTime, voiced: bool) {
         let noticed = self.ear.frame(now, voiced);
@@ -138,13 +141,26 @@ impl Call {
         self.note(Note::Digit { digit });
         self.no_inputs = 0;
         self.quiet_since = now;
-        if self.settings.takes_digits && !self.own_turns && self.may_be_stopped() {
+        if self.settings.takes_digits && !self.own_turns && self.keys.len() < MAX_WAITING_KEYS {
+            self.keys.push_back(digit);
+            self.take_keys(now);
+        }
+    }
+
+    /// Keys are turns, each of them, as soon as they may interrupt what is being said.
+    pub(super) fn take_keys(&mut self, now: CallTime) {
+        if !self.may_be_stopped() {
+            self.keys.clear();
+        }
+        let firm = |call: &Call| call.sayings.front().is_some_and(|saying| saying.firm);
+        while !firm(self)
+            && let Some(digit) = self.keys.pop_front()
+        {
             self.take_digit(now, digit);
         }
     }
 
-    /// A key is a turn, and nobody presses one by accident: the agent falls silent for certain. What the caller was
-    /// saying belongs to it.
+    /// Nobody presses a key by accident: the agent falls silent for certain. What the caller was saying belongs to it.
     fn take_digit(&mut self, now: CallTime, digit: char) {
         self.waste(now);
         let (spoke_ms, waited_ms) = if std::mem::take(&mut self.his_turn) {

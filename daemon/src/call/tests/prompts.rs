@@ -1,10 +1,12 @@
 //! What a responder is asked about beside speech: keys, silence, the beginning of the call.
 
 use super::chart::{chart, heard};
-use super::world::World;
+use super::world::{Does, Event, World};
 use crate::call::input::Why;
 use crate::call::output::{Note, Output, Prompt};
 use crate::call::settings::Settings;
+use crate::call::time::CallTime;
+use crate::call::turns::MAX_WAITING_KEYS;
 
 /// An agent that greets for a second and has a sentence for everything; the responder is asked about everything.
 fn agent() -> Settings {
@@ -239,4 +241,48 @@ fn who_interrupts_the_greeting_is_answered_and_the_first_words_are_not_said() {
         ",
     );
     assert_eq!(prompts(&world), [SPEECH]);
+}
+
+#[test]
+fn a_key_waits_for_the_end_of_what_cannot_be_interrupted() {
+    let mut drawing = chart(Settings {
+        no_input_ms: 0,
+        ..listener()
+    })
+    .shows("#rcxt");
+    drawing.world.responder = Box::new(|turn| match turn {
+        1 => vec![
+            (100, Does::Insists("abcd".into())),
+            (100, Does::Says("abcdefgh".into())),
+            (100, Does::Finishes),
+        ],
+        _ => vec![(100, Does::Says("ab".into())), (100, Does::Finishes)],
+    });
+    let world = drawing.plays(
+        "
+        caller  .1...23...............
+        bot     ...1111..33...........
+        log      #tt ##xt
+        log      r     c
+        log            r
+        log            c
+        log            r
+        ",
+    );
+    assert_eq!(prompts(&world), ['1', '2', '3'].map(Prompt::Digit));
+}
+
+#[test]
+fn only_so_many_keys_wait() {
+    let mut world = World::new(listener());
+    world.responder = Box::new(|_| vec![(0, Does::Insists("abcdefghij".into()))]);
+    world.start();
+    for key in 0..40 {
+        world.later(10 + key, Event::Key('7'));
+    }
+    world.run_until(CallTime::from_ms(900));
+    assert_eq!(world.prompts.len(), 1);
+    world.run_until(CallTime::from_ms(1400));
+    assert_eq!(world.wrong, None);
+    assert_eq!(world.prompts.len(), 1 + MAX_WAITING_KEYS);
 }

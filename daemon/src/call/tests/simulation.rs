@@ -213,6 +213,7 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
             3 if dice.once_in(3) => does.push((at, Does::Waits(dice.from(0, 2) * 400))),
             0 => does.extend((0..dice.from(1, 40)).map(|n| (at + n * 20, Does::Sounds(160)))),
             1 => does.push((at, Does::Sounds(dice.from(1, 20_000)))),
+            4 if dice.once_in(2) => does.push((at, Does::Insists(dice.sentence(12)))),
             _ => does.push((at, Does::Says(dice.sentence(12)))),
         }
     }

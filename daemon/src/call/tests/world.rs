@@ -724,7 +724,9 @@ impl World {
                 ) => {}
             }
         }
-        if barged_in && (!cleared_now || self.call.floor() != Floor::Listening) {
+        // A key that waited behind what he interrupted is a turn at once.
+        let given_away = matches!(self.call.floor(), Floor::Listening | Floor::Thinking);
+        if barged_in && (!cleared_now || !given_away) {
             self.wrong("a barge-in that did not clear, or did not give the floor away".into());
         }
         if self.done.is_none()
