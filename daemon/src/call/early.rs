@@ -10,9 +10,9 @@
 //! Its words are queued and its voice is asked, but nothing is sent before the turn has ended. An answer to other words
 //! than he said, or to half of them, is thrown away and leaves no trace but a note.
 
-use super::input::{Reply, Turn};
 #[cfg(test)]
-use super::machine::Planted;
+use super::faults::Planted;
+use super::input::{Reply, Turn};
 use super::machine::{Call, Floor};
 use super::output::{Note, Prompt};
 use super::time::CallTime;

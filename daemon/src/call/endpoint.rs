@@ -9,10 +9,10 @@
 //!
 //! Words count only if they came since his last voice: older ones cannot know the end of the sentence.
 
+#[cfg(test)]
+use super::faults::Planted;
 use super::input::Stretch;
 use super::machine::Call;
-#[cfg(test)]
-use super::machine::Planted;
 use super::sentence::{Ending, ending};
 use super::time::CallTime;
 

@@ -12,7 +12,7 @@ use super::input::{Input, Turn, Utterance, Why};
 use super::output::{Note, Output, Timer};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
-use super::saying::{MAX_QUEUED_UTTERANCES, Origin, Saying, Stage};
+use super::saying::{Origin, Saying};
 use super::settings::Settings;
 use super::time::{CallTime, ms};
 use super::transcript::Transcript;
@@ -22,9 +22,6 @@ use std::sync::Arc;
 /// Outputs that may wait to be fetched. One entry makes a few, or two for each of the utterances under way when they
 /// are cut off; one who does not fetch them is not listened to until he does.
 pub(super) const MAX_OUTPUTS: usize = 256;
-
-/// Fixed sentences that can come on top of a full queue of replies: two apologies, a prompt, a goodbye.
-const MAX_SENTENCES: usize = 4;
 
 /// Who may speak now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,28 +44,6 @@ pub(super) struct Leaving {
     pub(super) why: Why,
     /// The caller can still prevent it by speaking.
     pub(super) revocable: bool,
-}
-
-/// A bug put in on purpose, to prove that the simulation would find it.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Planted {
-    ClearsOnlyWhatIsUnsent,
-    ForgetsWhatWasCut,
-    SpeaksOnAfterClear,
-    AsksTwoAtOnce,
-    LetsTheReplacedSpeakOn,
-    SaysAgainWhatWasHeard,
-    WaitsForTheSilent,
-    ForgetsTheWords,
-    AsksBeforeTheWords,
-    KeepsTheVerdict,
-    AsksNobodyElse,
-    SpeaksOnAtAKey,
-    SpeaksBeforeTheEnd,
-    AnswersOtherWords,
-    AsksTwice,
-    NeverEnds,
 }
 
 /// One conversation. See the [module](super) for how it is driven.
@@ -140,9 +115,9 @@ pub struct Call {
     pub(super) leaving: Option<Leaving>,
     /// The longest allowed time is over.
     over: bool,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
     #[cfg(test)]
-    pub(super) planted: Option<Planted>,
+    pub(super) planted: Option<super::faults::Planted>,
 }
 
 impl Call {
@@ -395,7 +370,7 @@ impl Call {
 
     fn max_call_deadline(&self) -> Option<CallTime> {
         #[cfg(test)]
-        if self.planted == Some(Planted::NeverEnds) && self.over {
+        if self.planted == Some(super::faults::Planted::NeverEnds) && self.over {
             return None;
         }
         let end = match self.settings.max_call_secs {
@@ -459,69 +434,5 @@ impl Call {
         self.his_turn = false;
         self.reply = None;
         self.pace_at = None;
-    }
-
-    /// What only a bug of ours can have caused, as a sentence.
-    fn fault(&self) -> Option<&'static str> {
-        let sent: u64 = self.sayings.iter().map(|saying| saying.sent).sum();
-        let arriving = self
-            .sayings
-            .iter()
-            .filter(|saying| saying.is_arriving())
-            .count();
-        let queued = self
-            .sayings
-            .iter()
-            .skip_while(|saying| saying.is_under_way());
-        let listening = self.floor == Floor::Listening;
-        [
-            (
-                self.outputs.len() > MAX_OUTPUTS * 2,
-                "one entry made too many outputs",
-            ),
-            (
-                self.sayings.len() > MAX_QUEUED_UTTERANCES + MAX_SENTENCES,
-                "too many utterances",
-            ),
-            (
-                self.sayings
-                    .iter()
-                    .any(|saying| saying.sent > saying.arrived),
-                "more was sent than had arrived",
-            ),
-            (
-                sent > self.playout.sent(),
-                "utterances were sent that the clock never saw",
-            ),
-            (arriving > 1, "two utterances arrive at once"),
-            (
-                queued
-                    .into_iter()
-                    .any(|saying| saying.stage != Stage::Queued),
-                "asked out of order",
-            ),
-            (
-                self.his_turn && !listening && self.floor != Floor::Ended,
-                "both have the floor",
-            ),
-            (
-                listening && !self.sayings.is_empty() && !self.is_early(),
-                "listening while something is being said",
-            ),
-            (
-                listening && self.reply.is_some() && !self.is_early(),
-                "listening while a reply is open",
-            ),
-            (
-                self.is_early() && !self.his_turn,
-                "an answer is held back, and the turn has ended",
-            ),
-            (
-                self.pace_at.is_some_and(|at| at <= self.now),
-                "a pace that has passed",
-            ),
-        ]
-        .into_iter()
-        .find_map(|(is, what)| is.then_some(what))
     }
 }

@@ -37,6 +37,7 @@ mod barge_in;
 mod ear;
 mod early;
 mod endpoint;
+mod faults;
 mod heard;
 mod input;
 mod machine;

@@ -1,9 +1,9 @@
 //! The responder that answers the caller's turns: what it says or does, how long it is awaited, and what happens when
 //! it fails. When it is asked is decided next door in `turns`.
 
-use super::input::{Reply, Turn, Why};
 #[cfg(test)]
-use super::machine::Planted;
+use super::faults::Planted;
+use super::input::{Reply, Turn, Why};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};

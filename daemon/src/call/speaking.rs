@@ -11,9 +11,9 @@
 //!  from then on     voice 1, for `voice_rest_ms`; then voice 0 again, and at once if the last of the line fails
 //! ```
 
-use super::input::{Mark, Speech, Utterance, Why};
 #[cfg(test)]
-use super::machine::Planted;
+use super::faults::Planted;
+use super::input::{Mark, Speech, Utterance, Why};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output};
 use super::playout::{Next, Ready};

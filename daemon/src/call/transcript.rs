@@ -10,10 +10,10 @@
 //! A turn is made of its stretches, usually of one: he may go on while the words of the last one are awaited. Stretches
 //! that have no turn (a cough while the agent speaks) are kept as well, because their words may give them one.
 
+#[cfg(test)]
+use super::faults::Planted;
 use super::input::{Stretch, Words};
 use super::machine::Call;
-#[cfg(test)]
-use super::machine::Planted;
 use super::output::{Note, Output, Sounded};
 use super::responders::bounded;
 use super::time::CallTime;

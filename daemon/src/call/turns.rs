@@ -2,9 +2,9 @@
 //! Nothing here counts samples.
 
 use super::ear::Noticed;
-use super::input::Why;
 #[cfg(test)]
-use super::machine::Planted;
+use super::faults::Planted;
+use super::input::Why;
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;

@@ -18,8 +18,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::world::{Does, Event, Fate, Manner, World, Writes};
+use crate::call::faults::Planted;
 use crate::call::input::Why;
-use crate::call::machine::Planted;
 use crate::call::output::{Note, Output, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, samples};
