@@ -9,7 +9,7 @@ use host::{describe, open};
 use voice_plugin::abi::{flag, kind, role, status};
 use voice_plugin::prelude::*;
 
-/// Says how many bytes it heard: so far, and at the end of each turn.
+/// Says how many bytes it heard: so far, and at the end of each turn; a turn without any has failed.
 struct Counter;
 
 #[derive(Deserialize, JsonSchema)]
@@ -37,6 +37,9 @@ impl Transcriber for Counter {
                 Heard::SpeechEnd { last } => {
                     let words = format!("{heard} {}", call.settings().unit);
                     match last {
+                        true if heard == 0 => {
+                            call.failed(call.turn(), "busy: all ears are taken").await?
+                        }
                         false => call.partial(call.turn(), &words).await?,
                         true => call.text(call.turn(), &words).await?,
                     }
@@ -92,6 +95,22 @@ fn failed_transcriber_says_so_for_this_turn_and_later_ones() {
     let watch = stream.stop();
     drop(plugin);
     watch.assert_released_once();
+}
+
+#[test]
+fn turn_can_fail_alone() {
+    let plugin = open(plugin_table(), "").unwrap();
+    let stream = plugin.start(role::STT, INFO).unwrap();
+    stream.turn_over(1);
+    let failed = stream.take_until(kind::FAILED);
+    assert_eq!(
+        (failed[0].turn, failed[0].flags, failed[0].text()),
+        (1, flag::LAST, "busy: all ears are taken")
+    );
+    stream.tell(kind::AUDIO, 2, &[0; 160]);
+    stream.turn_over(2);
+    let records = stream.take_until(kind::TEXT);
+    assert_eq!((records[0].turn, records[0].text()), (2, "160 bytes"));
 }
 
 #[test]
