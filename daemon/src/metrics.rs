@@ -42,6 +42,9 @@ pub struct Metrics {
     pub turn_latency: Histogram,
     pub turns: Counter,
     pub interruptions: Counter,
+    pub interruptions_resumed: Counter,
+    pub replies_wasted: Counter,
+    pub transcript_delay: Histogram,
     pub plugin_failures: Family<Label, Counter>,
     pub voice_replacements: Counter,
     pub plugin_builds: Gauge,
@@ -80,6 +83,9 @@ impl Metrics {
             turn_latency: Histogram::new(felt),
             turns: Counter::default(),
             interruptions: Counter::default(),
+            interruptions_resumed: Counter::default(),
+            replies_wasted: Counter::default(),
+            transcript_delay: Histogram::new(felt),
             plugin_failures: Family::default(),
             voice_replacements: Counter::default(),
             plugin_builds: Gauge::default(),
@@ -193,6 +199,22 @@ impl Metrics {
             "interruptions",
             "Times a caller took the floor",
             self.interruptions.clone(),
+        );
+        r.register(
+            "interruptions_resumed",
+            "Times the agent went on after a sound that was no interruption",
+            self.interruptions_resumed.clone(),
+        );
+        r.register(
+            "replies_wasted",
+            "Answers asked for before a turn was over, and thrown away unheard",
+            self.replies_wasted.clone(),
+        );
+        r.register_with_unit(
+            "transcript_delay",
+            "From the end of the caller's speech to its final words",
+            Unit::Seconds,
+            self.transcript_delay.clone(),
         );
         r.register(
             "plugin_failures",

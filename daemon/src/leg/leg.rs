@@ -1,14 +1,18 @@
 //! One running call: feeds the core what happens and carries out what it answers.
 //!
-//! Owns the core, the detector and the plugin streams of the call; borrows the line's outbox to speak. What is not
-//! here: any decision about who speaks, any byte of the websocket's framing.
+//! Owns the core, the detector and the plugin streams of the call; borrows the line's outbox to speak. What plugins put
+//! out is read next door in `deliveries`. What is not here: any decision about who speaks, any byte of the websocket's
+//! framing.
 
 use super::line::Outbox;
-use super::mouth::{Ask, Delivered, Mouth, Scratch};
+use super::listener::Listener;
+use super::mouth::{Ask, Mouth, Scratch};
 use super::responder::Responder;
+use super::rests::Step;
+use super::speakers::Speakers;
 use super::{Away, Back, Guest, House, story};
 use crate::call::{
-    Call, CallTime, Departure, Floor, Input, Mark, Note, Output, Reply, Return, Speech, Why,
+    Call, CallTime, Departure, Floor, Input, Mark, Note, Output, Return, Sounded, Stretch, Why,
 };
 use crate::carrier::twilio::stream as wire;
 use crate::media::detect::Detector;
@@ -17,7 +21,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
-use tracing::warn;
 use voice_plugin::abi::kind;
 
 /// A leg that waits for the caller is looked at with each of his frames, every 20 ms; only if they stay away for
@@ -25,18 +28,25 @@ use voice_plugin::abi::kind;
 const QUIET_MS: u64 = 25;
 
 pub(super) struct Leg {
-    house: Arc<House>,
-    guest: Guest,
+    pub(super) house: Arc<House>,
+    pub(super) guest: Guest,
     stream_sid: String,
     started: Instant,
-    call: Call,
+    pub(super) call: Call,
     detector: Detector,
-    responder: Responder,
-    mouth: Mouth,
+    pub(super) responder: Responder,
+    /// Boxed: most calls have none, and a leg is moved about.
+    pub(super) transcriber: Option<Box<Listener>>,
+    pub(super) endpointer: Option<Box<Listener>>,
+    pub(super) mouth: Mouth,
+    /// The agent's voice and language, and those that were asked for.
+    pub(super) speakers: Speakers,
+    /// Variables and notes that were kept for the responder.
+    pub(super) kept: u32,
     /// Has the line looked at before its next tick.
-    bell: Option<Waker>,
+    pub(super) bell: Option<Waker>,
     /// The caller's turn as the core counts it: what plugins are told with each frame.
-    turn: u32,
+    pub(super) turn: u32,
     /// Samples of the caller's audio so far: the media clock of the plugin contract.
     heard: u64,
     /// When the core wants to be looked at though nothing happened; asked of it once per step, not once per tick.
@@ -76,8 +86,15 @@ impl Leg {
             started: now,
             call: Call::new(agent.settings.clone()),
             detector: Detector::new(agent.detector),
-            responder: Responder::new(agent.responder.clone(), agent.language.clone()),
+            responder: Responder::new(
+                agent.responders().map(str::to_owned).collect(),
+                agent.language.clone(),
+            ),
+            transcriber: None,
+            endpointer: None,
             mouth: Mouth::new(bell.clone()),
+            speakers: Speakers::new(),
+            kept: 0,
             bell,
             turn: 0,
             heard: 0,
@@ -89,11 +106,14 @@ impl Leg {
             over: None,
             guest,
         };
-        if let Err(text) = leg.responder.start(&leg.house, &leg.guest) {
+        if let Err(text) = leg.responder.start(&leg.house, &leg.guest, now) {
             leg.responder.fault = Some(text);
         }
         // A responder that takes turns by itself says so while it starts.
-        leg.pump_responder(now, scratch);
+        leg.pump_responder(now);
+        if !leg.responder.own_turns {
+            leg.have_listened(now, scratch);
+        }
         leg.call.start(leg.call_time(now));
         leg.work(now, out, scratch);
         leg
@@ -114,6 +134,12 @@ impl Leg {
         stream_sid.clone_into(&mut self.stream_sid);
         self.guest.ip = peer;
         self.mouth.hang_bell(bell.clone());
+        for listener in [&mut self.transcriber, &mut self.endpointer]
+            .into_iter()
+            .flatten()
+        {
+            listener.hang_bell(bell.clone());
+        }
         self.bell = bell;
         self.transferred = false;
         let (how, back) = match back {
@@ -121,8 +147,29 @@ impl Leg {
             Back::Keys => ("digits", Return::Digits),
             Back::Transfer(outcome) => ("transfer", Return::Transfer { outcome }),
         };
+        self.responder.came_back(back, self.turn, self.heard);
         story::resumed(&self.house, &self.guest, stream_sid, how);
         self.input(Input::Returned(back), now, out, scratch);
+    }
+
+    /// Whoever is to hear the caller's words, from the first one on.
+    fn have_listened(&mut self, now: Instant, scratch: &mut Scratch) {
+        let agent = &self.guest.agent;
+        let listener = |step, name: &Option<String>| {
+            name.as_ref()
+                .map(|_| Box::new(Listener::new(step, self.bell.clone())))
+        };
+        self.transcriber = listener(Step::Transcriber, &agent.transcriber);
+        // One who does both says both.
+        if agent.endpointer != agent.transcriber {
+            self.endpointer = listener(Step::Endpointer, &agent.endpointer);
+        }
+        for listener in [&mut self.transcriber, &mut self.endpointer]
+            .into_iter()
+            .flatten()
+        {
+            listener.begin(&self.house, &self.guest, now, scratch);
+        }
     }
 
     /// A media message: µ-law of any length, usually one frame.
@@ -142,6 +189,12 @@ impl Leg {
             // Audio before the verdict on it: a responder that keeps the turn must have the frame that ends it.
             if !(self.responder.own_turns && self.call.floor() == Floor::Greeting) {
                 self.responder.hear(self.turn, self.heard, part);
+            }
+            for listener in [&mut self.transcriber, &mut self.endpointer]
+                .into_iter()
+                .flatten()
+            {
+                listener.hear(part, pcm, self.heard, scratch);
             }
             self.heard += part.len() as u64;
             let voiced = self.detector.frame(pcm);
@@ -204,11 +257,19 @@ impl Leg {
         if due {
             self.call.handle_timeout(at);
         }
-        let moves = due || !self.mouth.is_idle() || !self.responder.is_idle();
+        let moves = due
+            || !self.mouth.is_idle()
+            || !self.responder.is_idle()
+            || self.listeners().any(|listener| !listener.is_idle());
         if moves {
             self.work(now, out, scratch);
         }
         moves
+    }
+
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        let both = [&self.transcriber, &self.endpointer];
+        both.into_iter().flatten().map(|listener| &**listener)
     }
 
     /// When to look here again if nothing comes before: at the next tick while somebody has been asked for something,
@@ -249,7 +310,7 @@ impl Leg {
         &self.stream_sid
     }
 
-    fn call_time(&self, now: Instant) -> CallTime {
+    pub(super) fn call_time(&self, now: Instant) -> CallTime {
         CallTime(u64::try_from(now.duration_since(self.started).as_micros()).unwrap_or(u64::MAX))
     }
 
@@ -264,7 +325,10 @@ impl Leg {
             while let Some(output) = self.call.poll_output() {
                 self.carry_out(output, now, out, scratch);
             }
-            if !self.pump_voice(now, scratch) && !self.pump_responder(now, scratch) {
+            let moved = self.pump_voice(now, scratch)
+                || self.pump_listeners(now)
+                || self.pump_responder(now);
+            if !moved {
                 break;
             }
         }
@@ -273,9 +337,15 @@ impl Leg {
 
     fn carry_out(&mut self, output: Output, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
         match output {
-            Output::Respond { turn, .. } => {
+            Output::Respond {
+                turn,
+                prompt,
+                responder,
+            } => {
+                self.turn = turn;
+                let what = (turn, &prompt, responder);
                 self.responder
-                    .ask(&self.house, &self.guest, turn, self.heard)
+                    .ask(&self.house, &self.guest, what, self.heard, now);
             }
             Output::SpeechStarted { turn } => {
                 self.turn = turn;
@@ -291,13 +361,14 @@ impl Leg {
                 text,
                 fixed,
                 voice,
-                ..
+                speaker,
             } => {
                 let ask = Ask {
                     utterance,
                     text: &text,
                     fixed,
                     voice,
+                    speaker: self.speakers.at(speaker),
                 };
                 self.mouth.say(&self.house, &self.guest, ask, now);
             }
@@ -315,10 +386,12 @@ impl Leg {
             }
             Output::Cancel { utterance } => self.mouth.cancel(utterance),
             Output::CancelReply { turn, heard } => self.responder.cancel(turn, &heard),
-            Output::SaidSoFar { .. }
-            | Output::Transcribe { .. }
-            | Output::Hold { .. }
-            | Output::Forget => {}
+            Output::SaidSoFar { turn, text } => {
+                self.responder
+                    .tell(kind::PARTIAL, 0, turn, self.heard, text.as_bytes());
+            }
+            Output::Transcribe { stretch, heard } => self.transcribe(stretch, heard, now, scratch),
+            Output::Hold { .. } | Output::Forget => {}
             Output::Depart(Departure::Digits(keys)) => self.departure = Some(Away::Keys(keys)),
             Output::Depart(Departure::Transfer(number)) => {
                 self.transferred = true;
@@ -329,13 +402,8 @@ impl Leg {
                     .tell(kind::MARK, 0, utterance, self.heard, &[])
             }
             Output::Note(note) => {
-                if matches!(
-                    note,
-                    Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. }
-                ) {
-                    self.mouth.failed(&self.house, now);
-                }
-                story::tell(&self.house, &self.guest, self.mouth.voices(), &note);
+                self.learn(&note, now, scratch);
+                self.write_down(&note);
             }
             Output::HangUp => self.hang_up = true,
             Output::Done(why) => self.finish(why, now),
@@ -350,6 +418,63 @@ impl Leg {
             story::ended(&self.house, &self.guest, why, lasted, self.call.underruns());
             self.house.admission.ended(&self.guest.call_sid, why, now);
         }
+    }
+
+    fn transcribe(
+        &mut self,
+        stretch: Stretch,
+        heard: Sounded,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        let at = self.heard;
+        for listener in [&mut self.transcriber, &mut self.endpointer]
+            .into_iter()
+            .flatten()
+        {
+            let told = (stretch, heard);
+            listener.tell(&self.house, &self.guest, told, at, now, scratch);
+        }
+    }
+
+    /// What the core says of plugins that failed; those who keep their streams draw their own conclusions.
+    fn learn(&mut self, note: &Note, now: Instant, scratch: &mut Scratch) {
+        match note {
+            Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. } => {
+                self.mouth.failed(&self.house, now);
+            }
+            Note::ResponderReplaced { responder, .. } => {
+                self.responder.replaced(&self.house, *responder, now);
+            }
+            Note::TranscriberReplaced {
+                stretch,
+                transcriber,
+                ..
+            } => {
+                if let Some(listener) = &mut self.transcriber {
+                    let failed = (*stretch, *transcriber);
+                    let (house, guest) = (&self.house, &self.guest);
+                    listener.replaced(house, guest, failed, self.heard, now, scratch);
+                }
+            }
+            Note::Failed {
+                step: "transcriber",
+                ..
+            } => {
+                if let Some(listener) = &mut self.transcriber {
+                    listener.failed();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn write_down(&self, note: &Note) {
+        let lines = story::Lines {
+            voices: self.mouth.voices(),
+            transcribers: self.transcriber.as_ref().map(|listener| listener.lineup()),
+        };
+        story::tell(&self.house, &self.guest, &lines, note);
     }
 
     fn play(&mut self, samples: u64, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
@@ -369,212 +494,12 @@ impl Leg {
                 .observe(now.duration_since(self.started).as_secs_f64());
         }
     }
-
-    /// One thing from the voice into the core; false if there was none.
-    fn pump_voice(&mut self, now: Instant, scratch: &mut Scratch) -> bool {
-        let Some(delivered) = self.mouth.next(&self.house, scratch) else {
-            return false;
-        };
-        let at = self.call_time(now);
-        match delivered {
-            Delivered::Begun {
-                utterance,
-                voice,
-                fallbacks,
-            } => {
-                self.call.handle_input(
-                    at,
-                    Input::Speech {
-                        utterance,
-                        speech: Speech::Begun { voice, fallbacks },
-                    },
-                );
-            }
-            Delivered::Audio { utterance, samples } => {
-                self.call.handle_input(
-                    at,
-                    Input::Speech {
-                        utterance,
-                        speech: Speech::Audio { samples },
-                    },
-                );
-            }
-            Delivered::Done { utterance } => {
-                self.call.handle_input(
-                    at,
-                    Input::Speech {
-                        utterance,
-                        speech: Speech::Done,
-                    },
-                );
-            }
-            Delivered::Failed { utterance, text } => {
-                self.call.handle_input(
-                    at,
-                    Input::Speech {
-                        utterance,
-                        speech: Speech::Failed(&text),
-                    },
-                );
-            }
-        }
-        true
-    }
-
-    /// One record of the responder into the core; false if there was none, or none for which there is room.
-    fn pump_responder(&mut self, now: Instant, _scratch: &mut Scratch) -> bool {
-        let at = self.call_time(now);
-        if let Some(text) = self.responder.fault.take() {
-            let turn = self.turn;
-            self.call.handle_input(
-                at,
-                Input::Reply {
-                    turn,
-                    reply: Reply::Failed(&text),
-                },
-            );
-            return true;
-        }
-        let Some(stream) = &mut self.responder.stream else {
-            return false;
-        };
-        if stream.is_idle() {
-            let awaited = self.call.floor() == Floor::Thinking;
-            // False: it has come in this very moment.
-            if let Some(bell) = self.bell.as_ref().filter(|_| awaited)
-                && !stream.wake_at_record(bell)
-            {
-                return true;
-            }
-            return false;
-        }
-        let Some(record) = stream.next() else {
-            return false;
-        };
-        let turn = record.turn;
-        match record.kind {
-            kind::AUDIO => {
-                // The voice's samples come first: they were asked for earlier.
-                let room = if self.mouth.is_saying() {
-                    0
-                } else {
-                    self.mouth.room().min(record.data.len())
-                };
-                if room == 0 {
-                    return false;
-                }
-                self.mouth.add(&record.data[..room]);
-                if room == record.data.len() {
-                    stream.take();
-                } else {
-                    stream.take_part(room);
-                }
-                let samples = room as u64;
-                self.call.handle_input(
-                    at,
-                    Input::Reply {
-                        turn,
-                        reply: Reply::Audio { samples },
-                    },
-                );
-            }
-            kind::TEXT => {
-                let text = String::from_utf8_lossy(record.data);
-                self.call.handle_input(
-                    at,
-                    Input::Reply {
-                        turn,
-                        reply: Reply::Text(&text),
-                    },
-                );
-                stream.take();
-            }
-            kind::DONE => {
-                self.call.handle_input(
-                    at,
-                    Input::Reply {
-                        turn,
-                        reply: Reply::Done,
-                    },
-                );
-                stream.take();
-            }
-            kind::FAILED => {
-                let text = String::from_utf8_lossy(record.data);
-                self.call.handle_input(
-                    at,
-                    Input::Reply {
-                        turn,
-                        reply: Reply::Failed(&text),
-                    },
-                );
-                stream.take();
-            }
-            kind::ACTION => {
-                match read_action(record.data) {
-                    Some(Action::HangUp) => {
-                        self.call.handle_input(
-                            at,
-                            Input::Reply {
-                                turn,
-                                reply: Reply::HangUp,
-                            },
-                        );
-                    }
-                    Some(Action::OwnTurns) => {
-                        self.responder.own_turns = true;
-                        self.call.set_own_turns();
-                    }
-                    Some(Action::Take {
-                        first,
-                        digits,
-                        silence,
-                    }) => self.call.set_taken(first, digits, silence),
-                    None => warn!(
-                        call = %self.guest.call_sid,
-                        action = %String::from_utf8_lossy(record.data),
-                        "the responder asked for an action this version does not know; ignored"
-                    ),
-                }
-                stream.take();
-            }
-            _ => stream.take(),
-        }
-        true
-    }
 }
 
 impl Drop for Leg {
     /// A leg that is dropped before its core was done was ended by a fault of ours: the record must not stay open.
     fn drop(&mut self) {
         self.finish(Why::Failed, Instant::now());
-    }
-}
-
-enum Action {
-    HangUp,
-    OwnTurns,
-    Take {
-        first: Option<bool>,
-        digits: Option<bool>,
-        silence: Option<bool>,
-    },
-}
-
-fn read_action(json: &[u8]) -> Option<Action> {
-    let action: serde_json::Value = serde_json::from_slice(json).ok()?;
-    match action.get("do")?.as_str()? {
-        "hang_up" => Some(Action::HangUp),
-        "own_turns" => Some(Action::OwnTurns),
-        "take" => {
-            let said = |name: &str| action.get(name).and_then(serde_json::Value::as_bool);
-            Some(Action::Take {
-                first: said("first"),
-                digits: said("digits"),
-                silence: said("silence"),
-            })
-        }
-        _ => None,
     }
 }
 
@@ -596,18 +521,6 @@ fn read_mark(name: &str) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_responder_may_say_which_turns_it_takes() {
-        assert!(matches!(
-            read_action(br#"{"do":"take","digits":true,"silence":false}"#),
-            Some(Action::Take {
-                first: None,
-                digits: Some(true),
-                silence: Some(false)
-            })
-        ));
-    }
 
     #[test]
     fn a_mark_survives_the_carrier_and_foreign_names_do_not_pass() {

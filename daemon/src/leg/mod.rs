@@ -8,24 +8,31 @@
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼
 //!                               leg  (one running call: call::Call + detector + plugin streams; outlives its stream in legs)
-//!                                ├── mouth      says it: phrases already made, samples that stand ready
-//!                                │    └── voices  the line of voices, and one of them at work
-//!                                ├── responder  who answers
-//!                                └── story      what happened, into store, log and metrics
+//!                                ├── mouth       says it: phrases already made, samples that stand ready
+//!                                │    └── voices   starting one that speaks
+//!                                ├── listener    who hears the caller: a transcriber, an endpointer
+//!                                ├── responder   who answers
+//!                                ├── deliveries  what all of them put out, into the core
+//!                                └── story       what happened, into store, log and metrics
 //!
 //!  roster  who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
-//!  rests   which voices failed too often lately to be asked, in whatever calls
+//!  lineup  one line of voices or transcribers as it stood at one moment
+//!  rests   who failed too often lately to be asked, in whatever calls
 //! ```
 //!
 //! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
 //! who speaks is in `call`; there is no `if` about it here.
 
+mod actions;
 mod admission;
+mod deliveries;
 // The room is named after what lives in it.
 #[allow(clippy::module_inception)]
 mod leg;
 mod legs;
 mod line;
+mod lineup;
+mod listener;
 mod mouth;
 #[cfg(test)]
 mod mouth_tests;
@@ -33,6 +40,7 @@ mod phrases;
 mod responder;
 mod rests;
 mod roster;
+mod speakers;
 mod story;
 mod thread;
 mod voices;

@@ -5,9 +5,12 @@
 //! in the line's own format.
 
 use super::leg::Counted;
+use super::lineup::{Lineup, in_words};
 use super::phrases::{PHRASE_BYTES, PhraseKey};
-use super::voices::{Open, RESTING, Voices, in_words};
-use super::{Guest, House, Roster, Setup};
+use super::rests::{Asked, Step};
+use super::speakers::Speaker;
+use super::voices::Open;
+use super::{Guest, House, Roster};
 use crate::media::mulaw;
 use crate::media::resample::Resampler;
 use std::sync::Arc;
@@ -27,6 +30,8 @@ pub(super) struct Ask<'t> {
     pub(super) fixed: bool,
     /// Place in the line of voices.
     pub(super) voice: u32,
+    /// Whose line, and in which language.
+    pub(super) speaker: &'t Speaker,
 }
 
 /// What the mouth has to tell the core.
@@ -57,6 +62,8 @@ pub(super) struct Scratch {
     pub(super) mulaw: Vec<u8>,
     pub(super) wide: Vec<i16>,
     pub(super) narrow: Vec<i16>,
+    /// Sound on its way to somebody who does not take the line's own.
+    pub(super) bytes: Vec<u8>,
     pub(super) json: Vec<u8>,
     /// Room for the framed bytes of the line at work; see [`Line`](super::line::Line).
     pub(super) wire: Vec<u8>,
@@ -66,9 +73,9 @@ pub(super) struct Scratch {
 pub(super) struct Mouth {
     stream: Option<Open>,
     saying: Option<Saying>,
-    voices: Voices,
-    /// Who was asked last and with which build, until it is known what came of it.
-    asked: Option<(Arc<Setup>, u64)>,
+    voices: Lineup,
+    /// Who was asked last, until it is known what came of it.
+    asked: Option<Asked>,
     ready: Ready,
     /// Has the line looked at before its next tick.
     bell: Option<Waker>,
@@ -112,7 +119,7 @@ impl Mouth {
         Mouth {
             stream: None,
             saying: None,
-            voices: Voices::default(),
+            voices: Lineup::default(),
             asked: None,
             ready: Ready::default(),
             bell,
@@ -127,9 +134,12 @@ impl Mouth {
     /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`], and then first who was asked.
     pub(super) fn say(&mut self, house: &House, guest: &Guest, ask: Ask<'_>, now: Instant) {
         let roster = house.roster.now();
-        let voices = Voices::of(&roster, &guest.agent);
+        let voices = Lineup::of(
+            &roster,
+            roster.line_by(&guest.agent, ask.speaker.voice.as_deref()),
+        );
         // Places in another line mean nothing: it is begun at its head.
-        let place = if voices.are(&self.voices) {
+        let place = if voices.is(&self.voices) {
             ask.voice
         } else {
             0
@@ -170,7 +180,11 @@ impl Mouth {
                 voice.plugin, voice.name
             ));
         };
-        let language = voice.language.as_ref().unwrap_or(&guest.agent.language);
+        let language = [&ask.speaker.language, &voice.language]
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or(&guest.agent.language);
         let mut keep = None;
         if ask.fixed {
             let key = PhraseKey {
@@ -186,13 +200,11 @@ impl Mouth {
             keep = Some((key, Vec::new()));
         }
         let has_fallback = self.voices.at(place + 1).is_some();
-        if has_fallback && house.rests.rests(&voice, generation.number(), now) {
-            return Err(format!(
-                "{RESTING}: the voice \"{}\" failed too often lately and is left alone for a while",
-                voice.name
-            ));
+        let asked = Asked::setup(Step::Voice, &voice, generation.number());
+        if has_fallback && house.rests.rests(&asked, now) {
+            return Err(asked.rests());
         }
-        self.asked = Some((Arc::clone(&voice), generation.number()));
+        self.asked = Some(asked);
         // A stream that runs already would be sent into all the same.
         if generation.is_hung() {
             let name = generation.name();
@@ -202,6 +214,7 @@ impl Mouth {
         let stale = |open: &Open| {
             open.stream.generation().number() != generation.number()
                 || !Arc::ptr_eq(&open.voice, &voice)
+                || open.language != *language
         };
         if self.stream.as_ref().is_none_or(stale) {
             self.stream = None;
@@ -216,20 +229,20 @@ impl Mouth {
         let text = ask.text.as_bytes();
         if let Err(fault) = open.stream.send(kind::SPEAK, 0, ask.utterance, 0, text) {
             self.stream = None;
-            return Err(in_words(fault));
+            return Err(in_words(fault, "voice", &voice.name));
         }
         Ok((Source::Voice, keep))
     }
 
     /// The core says that the voice asked last has failed; so that other calls need not find out for themselves.
     pub(super) fn failed(&mut self, house: &House, now: Instant) {
-        if let Some((voice, generation)) = self.asked.take() {
-            house.rests.failed_now(&voice, generation, now);
+        if let Some(asked) = self.asked.take() {
+            house.rests.failed_now(&asked, now);
         }
     }
 
     /// The agent's voices as they stood when one was asked last.
-    pub(super) fn voices(&self) -> &Voices {
+    pub(super) fn voices(&self) -> &Lineup {
         &self.voices
     }
 
@@ -266,9 +279,9 @@ impl Mouth {
                     house.phrases.keep(key, &sound);
                 }
                 if saying.sounded
-                    && let Some((voice, _)) = self.asked.take()
+                    && let Some(asked) = self.asked.take()
                 {
-                    house.rests.spoke(&voice);
+                    house.rests.did_well(&asked);
                 }
                 self.saying = None;
                 Some(Delivered::Done { utterance })
@@ -300,7 +313,7 @@ impl Mouth {
                     continue; // it has come in this very moment
                 }
                 // It may also fall while it is told that there is room; then nothing more comes, not even an end.
-                let text = in_words(open.stream.fault()?);
+                let text = in_words(open.stream.fault()?, "voice", &open.voice.name);
                 self.stream = None;
                 self.saying = None;
                 return Some(Delivered::Failed { utterance, text });

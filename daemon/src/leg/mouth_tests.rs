@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::mouth::{Ask, Delivered, Mouth, Scratch};
+use super::speakers::Speaker;
 use super::{
     Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Guest, House, Patience, Phrases,
     Rests, Roster, Setup,
@@ -28,6 +29,7 @@ struct Rig {
     house: House,
     guest: Guest,
     mouth: Mouth,
+    speaker: Speaker,
     generation: Arc<Generation>,
     now: Instant,
     utterance: u32,
@@ -109,6 +111,7 @@ impl Rig {
                 ip: [127, 0, 0, 1].into(),
             },
             mouth: Mouth::new(None),
+            speaker: Speaker::default(),
             generation: Generation::open(library, "moody", "{}").unwrap(),
             now: Instant::now(),
             utterance: 0,
@@ -144,6 +147,7 @@ impl Rig {
             text,
             fixed,
             voice,
+            speaker: &self.speaker,
         };
         self.mouth.say(&self.house, &self.guest, ask, self.now);
         let mut scratch = Scratch::default();
@@ -287,4 +291,23 @@ fn who_is_not_there_fails_in_words() {
     assert!(rig.say(0).failed.unwrap().starts_with("not_loaded: "));
     rig.hire([]);
     assert!(rig.say(0).failed.unwrap().starts_with("gone: "));
+}
+
+#[test]
+fn a_speaker_asked_for_speaks_with_his_own_line_and_an_unknown_one_with_the_agents() {
+    let mut rig = Rig::new([
+        voice("own", json!({}), None),
+        voice("other", json!({"mood": "fails"}), Some("third")),
+        voice("third", json!({"half": 30}), None),
+    ]);
+    assert_eq!(rig.say(0), Said::tone((0, 0), 10));
+    rig.speaker.voice = Some("other".into());
+    assert_eq!(rig.say(0).begun, (0, 1));
+    assert_eq!(rig.say(1), Said::tone((1, 0), 30));
+    rig.speaker.voice = Some("nobody".into());
+    assert_eq!(
+        rig.say(1),
+        Said::tone((0, 0), 10),
+        "at the head of his line"
+    );
 }

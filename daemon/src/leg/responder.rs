@@ -1,51 +1,88 @@
-//! The responder's stream of one call: what is told to it, and starting it again after a fault.
+//! Who answers in one call: the line of responders, the stream of the one at work, what is told to it, and starting it
+//! again after a fault.
 //!
 //! A responder that panicked or failed in `send` has lost its stream; the next turn starts a new one, so that one bad
-//! turn costs a turn and not the call. What it answers is read by the leg, which knows where it belongs.
+//! turn costs a turn and not the call. Which one of the line is asked is the core's decision. What it answers is read
+//! next door in `deliveries`, where it is known to whom it belongs.
 
+use super::lineup::{facts, in_words, not_started};
+use super::rests::Asked;
 use super::{Guest, House};
+use crate::call::{Prompt, Return, Turn};
 use crate::media::frame;
 use crate::plugin::Stream;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::time::Instant;
 use voice_plugin::abi::{flag, kind, role};
 
 pub(super) struct Responder {
-    name: String,
+    /// The line, by name; never empty.
+    names: Vec<String>,
+    /// Who is at work.
+    place: usize,
     language: String,
     pub(super) stream: Option<Stream>,
+    /// Who is behind the stream, for those that count failures.
+    asked: Option<Asked>,
     hears_audio: bool,
     /// The leg has seen `own_turns`: it hears only what comes after the greeting.
     pub(super) own_turns: bool,
+    /// Who was asked, of which the core has not been told: turn, place, and how many stand behind.
+    pub(super) begun: Option<(Turn, u32, u32)>,
     /// A fault that the core has not been told yet.
     pub(super) fault: Option<String>,
+    /// How the call came back, until it is told.
+    returned: Option<Value>,
 }
 
 impl Responder {
-    pub(super) fn new(name: String, language: String) -> Responder {
+    pub(super) fn new(names: Vec<String>, language: String) -> Responder {
         Responder {
-            name,
+            names,
+            place: 0,
             language,
             stream: None,
+            asked: None,
             hears_audio: false,
             own_turns: false,
+            begun: None,
             fault: None,
+            returned: None,
         }
     }
 
-    /// Starts it if it is not running. The error is a sentence.
-    pub(super) fn start(&mut self, house: &House, guest: &Guest) -> Result<(), String> {
-        if self.stream.is_some() {
+    fn name(&self) -> &str {
+        self.names.get(self.place).map_or("", String::as_str)
+    }
+
+    /// Starts the one at work if it is not running. The error is a sentence.
+    pub(super) fn start(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        now: Instant,
+    ) -> Result<(), String> {
+        let roster = house.roster.now();
+        let name = self.name().to_owned();
+        let has_fallback = self.place + 1 < self.names.len();
+        if let Some(stream) = &self.stream {
+            // Who is stuck keeps a whole thread waiting with each event.
+            if has_fallback && stream.generation().is_hung() {
+                self.stream = None;
+                return Err(format!("hung: the responder \"{name}\" hangs"));
+            }
             return Ok(());
         }
-        let generation = house
-            .roster
-            .now()
-            .plugins
-            .get(&self.name)
-            .cloned()
-            .ok_or_else(|| format!("the responder \"{}\" is not loaded", self.name))?;
+        self.asked = None;
+        let generation = (roster.plugins.get(&name))
+            .ok_or_else(|| format!("not_loaded: the responder \"{name}\" is not loaded"))?;
+        let asked = Asked::responder(&name, generation.number());
+        if has_fallback && house.rests.rests(&asked, now) {
+            return Err(asked.rests());
+        }
+        self.asked = Some(asked);
         let info = json!({
-            "call": {"sid": guest.call_sid, "from": guest.from, "to": guest.to},
+            "call": facts(guest),
             "format": {"encoding": "mulaw", "rate": frame::RATE},
             "language": self.language,
             "settings": {},
@@ -53,45 +90,116 @@ impl Responder {
         self.hears_audio = generation.library().describe().hears_audio;
         let stream = generation
             .start(role::RESPONDER, &info.to_string())
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| not_started(&error, "no_role"))?;
         self.stream = Some(stream);
         Ok(())
     }
 
     /// The caller's sound, µ-law, if it wants to hear it.
-    pub(super) fn hear(&mut self, turn: u32, at: u64, samples: &[u8]) {
+    pub(super) fn hear(&mut self, turn: Turn, at: u64, samples: &[u8]) {
         if self.hears_audio {
             self.tell(kind::AUDIO, 0, turn, at, samples);
         }
     }
 
     /// One event. A fault ends the stream and is kept for the core.
-    pub(super) fn tell(&mut self, kind: u16, flags: u16, turn: u32, at: u64, data: &[u8]) {
+    pub(super) fn tell(&mut self, kind: u16, flags: u16, turn: Turn, at: u64, data: &[u8]) {
         if let Some(stream) = &mut self.stream
             && let Err(fault) = stream.send(kind, flags, turn, at, data)
         {
             self.stream = None;
-            self.fault = Some(format!("the responder \"{}\": {fault}", self.name));
+            self.fault = Some(in_words(fault, "responder", self.name()));
         }
     }
 
-    /// The caller's turn is over: an answer is wanted.
-    pub(super) fn ask(&mut self, house: &House, guest: &Guest, turn: u32, at: u64) {
-        if let Err(text) = self.start(house, guest) {
+    /// The one at this place is to answer `turn`; the last one if the line is shorter.
+    pub(super) fn ask(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        (turn, prompt, place): (Turn, &Prompt, u32),
+        at: u64,
+        now: Instant,
+    ) {
+        let last = self.names.len().saturating_sub(1);
+        let place = usize::try_from(place).unwrap_or(last).min(last);
+        if place != self.place {
+            self.stream = None;
+            self.place = place;
+        }
+        // What was wrong before is no answer to this turn.
+        self.fault = None;
+        let count = |n: usize| u32::try_from(n).unwrap_or(0);
+        self.begun = Some((turn, count(place), count(last - place)));
+        let fresh = self.stream.is_none();
+        if let Err(text) = self.start(house, guest, now) {
             self.fault = Some(text);
+            return;
+        }
+        match prompt {
+            Prompt::Speech { text: Some(text) } => {
+                self.tell(kind::TEXT, 0, turn, at, text.as_bytes());
+            }
+            Prompt::Speech { text: None } | Prompt::Start => {}
+            // Whoever was there when it was pressed has been told then.
+            Prompt::Digit(digit) if fresh => {
+                let mut bytes = [0; 4];
+                let digit = digit.encode_utf8(&mut bytes);
+                self.tell(kind::DTMF, 0, turn, at, digit.as_bytes());
+            }
+            Prompt::Digit(_) => {}
+            Prompt::Silence { count } => {
+                self.tell(kind::SILENCE, 0, turn, at, count.to_string().as_bytes());
+            }
+            Prompt::Returned => {
+                let how = self.returned.take().unwrap_or_else(|| json!({}));
+                self.tell(kind::RETURNED, 0, turn, at, how.to_string().as_bytes());
+            }
         }
         self.tell(kind::SPEECH_END, flag::LAST, turn, at, &[]);
     }
 
+    /// The call is back from elsewhere. After a broken stream nobody asks, so it is told at once.
+    pub(super) fn came_back(&mut self, how: Return<'_>, turn: Turn, at: u64) {
+        let after = match how {
+            Return::Lost => json!({"after": "stream"}),
+            Return::Digits => json!({"after": "digits"}),
+            Return::Transfer { outcome } => json!({"after": "transfer", "outcome": outcome}),
+        };
+        if how == Return::Lost {
+            self.tell(kind::RETURNED, 0, turn, at, after.to_string().as_bytes());
+        } else {
+            self.returned = Some(after);
+        }
+    }
+
     /// The answer to this turn and those before is no longer wanted; what the caller heard of it.
-    pub(super) fn cancel(&mut self, turn: u32, heard: &str) {
+    pub(super) fn cancel(&mut self, turn: Turn, heard: &str) {
         if let Some(stream) = &mut self.stream {
             stream.cancel(turn, heard.as_bytes());
         }
     }
 
+    /// The core says that the one at this place has failed, so that other calls need not find out for themselves.
+    pub(super) fn replaced(&mut self, house: &House, place: u32, now: Instant) {
+        if usize::try_from(place) == Ok(self.place)
+            && let Some(asked) = self.asked.take()
+        {
+            house.rests.failed_now(&asked, now);
+        }
+    }
+
+    /// It answered a turn to its end.
+    pub(super) fn did_well(&self, house: &House) {
+        if let Some(asked) = &self.asked {
+            house.rests.did_well(asked);
+        }
+    }
+
     /// Whether a look would find nothing.
     pub(super) fn is_idle(&self) -> bool {
-        self.fault.is_none() && self.stream.as_ref().is_none_or(Stream::is_idle)
+        self.fault.is_none()
+            && self.begun.is_none()
+            && self.stream.as_ref().is_none_or(Stream::is_idle)
     }
 }

@@ -1,19 +1,22 @@
-//! Which voices are not worth asking for a while: a small circuit breaker, one for all calls. It knows names, builds and
-//! times; who speaks instead is the core's business.
+//! Which voices, transcribers and responders are not worth asking for a while: a small circuit breaker, one for all calls.
+//! It knows names, builds and times; who is asked instead is the core's business.
 //!
 //! ```text
 //!  asked ── failed, 3 times in a row, in whatever calls ──→ resting ── 30 s ──→ one call tries ── failed ──→ resting
-//!    ↑                                                                            └── spoke ──┐
-//!    └── spoke, or another build, or other keys ──────────────────────────────────────────────┘
+//!    ↑                                                                            └── did well ──┐
+//!    └── did well, or another build, or other keys ────────────────────────────────────────────┘
 //! ```
 //!
-//! Without it each of a thousand calls would find out for itself, with a second and a half of silence, what the first
-//! has learned. Looked at once per utterance.
+//! Without it each of a thousand calls would find out for itself, with a second or two of silence, what the first has
+//! learned. Looked at once per utterance, stretch or turn, and only for those behind whom another stands.
 
 use super::Setup;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The name of the refusal of one that was not even asked.
+pub(super) const RESTING: &str = "resting";
 
 /// Failures in a row that are no accident: one call alone cannot send a voice to rest with one bad sentence.
 const FAILURES: u32 = 3;
@@ -21,29 +24,95 @@ const FAILURES: u32 = 3;
 /// How long it then rests, and how often one call tries it again.
 const REST: Duration = Duration::from_secs(30);
 
-/// Voices that failed and are remembered; the one whose failure is longest ago is forgotten first.
+/// Failures that are remembered; the one that is longest ago is forgotten first.
 const REMEMBERED: usize = 256;
 
-/// Voices that failed lately. The head of this file says how.
+/// What somebody is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Voice,
+    Transcriber,
+    Endpointer,
+    Responder,
+}
+
+impl Step {
+    /// The word for it in sentences, notes and numbers.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Step::Voice => "voice",
+            Step::Transcriber => "transcriber",
+            Step::Endpointer => "endpointer",
+            Step::Responder => "responder",
+        }
+    }
+}
+
+/// Who was asked, and with which build.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    step: Step,
+    name: String,
+    /// One of the same name with other keys is another. A responder's keys are those of its build.
+    setup: Option<Arc<Setup>>,
+    generation: u64,
+}
+
+impl Asked {
+    /// One that has a table of its own.
+    pub(super) fn setup(step: Step, setup: &Arc<Setup>, generation: u64) -> Asked {
+        Asked {
+            step,
+            name: setup.name.clone(),
+            setup: Some(Arc::clone(setup)),
+            generation,
+        }
+    }
+
+    /// A responder, which is a plugin and nothing else.
+    pub(super) fn responder(name: &str, generation: u64) -> Asked {
+        Asked {
+            step: Step::Responder,
+            name: name.to_owned(),
+            setup: None,
+            generation,
+        }
+    }
+
+    /// The refusal of one that rests, as a sentence.
+    pub(super) fn rests(&self) -> String {
+        let (step, name) = (self.step.as_str(), &self.name);
+        format!(
+            "{RESTING}: the {step} \"{name}\" failed too often lately and is left alone for a while"
+        )
+    }
+
+    fn is(&self, other: &Asked) -> bool {
+        let same = match (&self.setup, &other.setup) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same && self.generation == other.generation
+    }
+
+    fn key(&self) -> (Step, String) {
+        (self.step, self.name.clone())
+    }
+}
+
+/// Those that failed lately. The head of this file says how.
 #[derive(Debug, Default)]
 pub struct Rests {
-    failed: Mutex<BTreeMap<String, Failed>>,
+    failed: Mutex<BTreeMap<(Step, String), Failed>>,
 }
 
 #[derive(Debug)]
 struct Failed {
-    /// A voice of the same name with other keys is another voice.
-    voice: Arc<Setup>,
-    generation: u64,
+    asked: Asked,
     times: u32,
     last: Instant,
     until: Option<Instant>,
-}
-
-impl Failed {
-    fn is(&self, voice: &Arc<Setup>, generation: u64) -> bool {
-        Arc::ptr_eq(&self.voice, voice) && self.generation == generation
-    }
 }
 
 impl Rests {
@@ -52,14 +121,14 @@ impl Rests {
         Rests::default()
     }
 
-    /// Whether this voice is to be left alone. Once in 30 s the answer is no: whoever asks then tries for all.
-    pub(super) fn rests(&self, voice: &Arc<Setup>, generation: u64, now: Instant) -> bool {
+    /// Whether this one is to be left alone. Once in 30 s the answer is no: whoever asks then tries for all.
+    pub(super) fn rests(&self, asked: &Asked, now: Instant) -> bool {
         let mut failed = self.failed();
-        let Some(entry) = failed.get_mut(&voice.name) else {
+        let Some(entry) = failed.get_mut(&asked.key()) else {
             return false;
         };
         match entry.until {
-            Some(until) if entry.is(voice, generation) => {
+            Some(until) if entry.asked.is(asked) => {
                 if now < until {
                     return true;
                 }
@@ -71,35 +140,37 @@ impl Rests {
     }
 
     /// It was asked and failed.
-    pub(super) fn failed_now(&self, voice: &Arc<Setup>, generation: u64, now: Instant) {
+    pub(super) fn failed_now(&self, asked: &Asked, now: Instant) {
         let mut failed = self.failed();
-        let before = failed.get(&voice.name);
+        let before = failed.get(&asked.key());
         let times = before
-            .filter(|entry| entry.is(voice, generation))
+            .filter(|entry| entry.asked.is(asked))
             .map_or(0, |entry| entry.times)
             .saturating_add(1);
         if before.is_none() && failed.len() >= REMEMBERED {
             let oldest = failed.iter().min_by_key(|(_, entry)| entry.last);
-            if let Some(name) = oldest.map(|(name, _)| name.clone()) {
-                failed.remove(&name);
+            if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+                failed.remove(&key);
             }
         }
         let entry = Failed {
-            voice: Arc::clone(voice),
-            generation,
+            asked: asked.clone(),
             times,
             last: now,
             until: (times >= FAILURES).then(|| now + REST),
         };
-        failed.insert(voice.name.clone(), entry);
+        failed.insert(asked.key(), entry);
     }
 
-    /// It said an utterance to its end.
-    pub(super) fn spoke(&self, voice: &Setup) {
-        self.failed().remove(&voice.name);
+    /// It did what it was asked for, to the end.
+    pub(super) fn did_well(&self, asked: &Asked) {
+        let mut failed = self.failed();
+        if !failed.is_empty() {
+            failed.remove(&asked.key());
+        }
     }
 
-    fn failed(&self) -> MutexGuard<'_, BTreeMap<String, Failed>> {
+    fn failed(&self) -> MutexGuard<'_, BTreeMap<(Step, String), Failed>> {
         // Nothing foreign runs under the lock, and every entry is whole at every moment.
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +181,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn voice(name: &str) -> Arc<Setup> {
+    fn setup(name: &str) -> Arc<Setup> {
         Arc::new(Setup {
             name: name.into(),
             plugin: "pico".into(),
@@ -120,51 +191,73 @@ mod tests {
         })
     }
 
+    fn voice(name: &str) -> Asked {
+        Asked::setup(Step::Voice, &setup(name), 1)
+    }
+
     #[test]
     fn three_failures_in_a_row_send_a_voice_to_rest_and_a_success_counts_anew() {
         let (rests, a, now) = (Rests::new(), voice("a"), Instant::now());
         for _ in 1..FAILURES {
-            rests.failed_now(&a, 1, now);
+            rests.failed_now(&a, now);
         }
-        assert!(!rests.rests(&a, 1, now));
-        rests.spoke(&a);
+        assert!(!rests.rests(&a, now));
+        rests.did_well(&a);
         for _ in 1..FAILURES {
-            rests.failed_now(&a, 1, now);
+            rests.failed_now(&a, now);
         }
-        assert!(!rests.rests(&a, 1, now), "two and two are not three");
-        rests.failed_now(&a, 1, now);
-        assert!(rests.rests(&a, 1, now));
-        assert!(!rests.rests(&voice("b"), 1, now));
+        assert!(!rests.rests(&a, now), "two and two are not three");
+        rests.failed_now(&a, now);
+        assert!(rests.rests(&a, now));
+        assert!(!rests.rests(&voice("b"), now));
     }
 
     #[test]
     fn after_the_rest_one_tries_for_all() {
         let (rests, a, then) = (Rests::new(), voice("a"), Instant::now());
         for _ in 0..FAILURES {
-            rests.failed_now(&a, 1, then);
+            rests.failed_now(&a, then);
         }
         let later = then + REST;
-        assert!(!rests.rests(&a, 1, later), "the first who asks may try");
-        assert!(rests.rests(&a, 1, later), "the others wait for him");
-        rests.failed_now(&a, 1, later);
-        assert!(rests.rests(&a, 1, later + REST / 2));
-        assert!(!rests.rests(&a, 1, later + REST));
-        rests.spoke(&a);
-        assert!(!rests.rests(&a, 1, later + REST), "all may ask again");
+        assert!(!rests.rests(&a, later), "the first who asks may try");
+        assert!(rests.rests(&a, later), "the others wait for him");
+        rests.failed_now(&a, later);
+        assert!(rests.rests(&a, later + REST / 2));
+        assert!(!rests.rests(&a, later + REST));
+        rests.did_well(&a);
+        assert!(!rests.rests(&a, later + REST), "all may ask again");
     }
 
     #[test]
-    fn another_build_or_other_keys_are_another_voice() {
-        let (rests, a, now) = (Rests::new(), voice("a"), Instant::now());
+    fn another_build_or_other_keys_or_another_step_is_another() {
+        let (rests, a, now) = (Rests::new(), setup("a"), Instant::now());
+        let first = Asked::setup(Step::Voice, &a, 1);
         for _ in 0..FAILURES {
-            rests.failed_now(&a, 1, now);
+            rests.failed_now(&first, now);
         }
-        assert!(!rests.rests(&a, 2, now));
-        assert!(!rests.rests(&voice("a"), 1, now));
-        rests.failed_now(&voice("a"), 1, now);
+        assert!(rests.rests(&first, now));
+        assert!(!rests.rests(&Asked::setup(Step::Voice, &a, 2), now));
+        assert!(!rests.rests(&Asked::setup(Step::Transcriber, &a, 1), now));
+        assert!(!rests.rests(&Asked::responder("a", 1), now));
+        assert!(!rests.rests(&voice("a"), now));
+        rests.failed_now(&voice("a"), now);
         assert!(
-            !rests.rests(&a, 1, now),
+            !rests.rests(&first, now),
             "the old one's failures are forgotten"
+        );
+    }
+
+    #[test]
+    fn a_responder_is_known_by_name_and_build() {
+        let (rests, now) = (Rests::new(), Instant::now());
+        for _ in 0..FAILURES {
+            rests.failed_now(&Asked::responder("bot", 1), now);
+        }
+        let bot = Asked::responder("bot", 1);
+        assert!(rests.rests(&bot, now) && !rests.rests(&Asked::responder("bot", 2), now));
+        assert_eq!(
+            bot.rests(),
+            "resting: the responder \"bot\" failed too often lately and is left alone for a while"
         );
     }
 
@@ -176,12 +269,12 @@ mod tests {
             .collect();
         for (n, voice) in (0_u64..).zip(&voices) {
             for _ in 0..FAILURES {
-                rests.failed_now(voice, 1, now + Duration::from_millis(n));
+                rests.failed_now(voice, now + Duration::from_millis(n));
             }
         }
         let after = now + Duration::from_secs(1);
-        assert!(!rests.rests(&voices[0], 1, after));
-        assert!(rests.rests(&voices[1], 1, after));
+        assert!(!rests.rests(&voices[0], after));
+        assert!(rests.rests(&voices[1], after));
         assert_eq!(rests.failed().len(), REMEMBERED);
     }
 }

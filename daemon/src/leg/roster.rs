@@ -53,6 +53,12 @@ impl Roster {
         line(&self.voices, self.voice_of(agent))
     }
 
+    /// The line of voices that begins with this one, if it is there; else the agent's own.
+    pub fn line_by(&self, agent: &Agent, voice: Option<&str>) -> Vec<Arc<Setup>> {
+        let asked_for = voice.and_then(|name| self.voices.get(name));
+        line(&self.voices, asked_for.or_else(|| self.voice_of(agent)))
+    }
+
     /// The line of transcribers that write down what an agent's callers say; empty if there is none. As for
     /// [`Roster::voice_of`], an agent that is gone or has none now keeps those it had.
     pub fn transcribers_of(&self, agent: &Agent) -> Vec<Arc<Setup>> {

@@ -3,17 +3,24 @@
 //! Nothing here waits: the store takes rows without blocking and the log line is written between frames, a few times
 //! per turn. What the caller and the agent said goes to the store, never to the log.
 
-use super::voices::{self, Voices};
+use super::lineup::{Lineup, REFUSALS};
+use super::rests::RESTING;
 use super::{Guest, House};
-use crate::call::{Note, Why};
+use crate::call::{Departure, Note, Why};
 use crate::store::{CallChange, NewEvent};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
 use voice_plugin::abi::failure;
 
-/// Writes down one note. `line`: the agent's voices, of which a note says only the places.
-pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
+/// The lines of which a note says only the places.
+pub(super) struct Lines<'l> {
+    pub(super) voices: &'l Lineup,
+    pub(super) transcribers: Option<&'l Lineup>,
+}
+
+/// Writes down one note.
+pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note) {
     let metrics = &house.metrics;
     let (event, text, audio_ms, detail) = match note {
         Note::Said {
@@ -73,13 +80,89 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
                 json!({"utterance": utterance, "voiced_ms": voiced_ms}),
             )
         }
-        Note::Transcript { .. }
-        | Note::Wasted { .. }
-        | Note::Resumed { .. }
-        | Note::ResponderReplaced { .. }
-        | Note::TranscriberReplaced { .. }
-        | Note::Departed { .. }
-        | Note::Returned { .. } => return,
+        Note::Transcript {
+            stretch,
+            text,
+            from_ms,
+            to_ms,
+            after_ms,
+        } => {
+            metrics.transcript_delay.observe(*after_ms as f64 / 1000.0);
+            debug!(call = %guest.call_sid, stretch, after_ms, letters = text.len(), "the caller's words have come");
+            (
+                "heard",
+                text.as_str(),
+                to_ms.saturating_sub(*from_ms),
+                json!({"stretch": stretch, "from_ms": from_ms, "to_ms": to_ms, "after_ms": after_ms}),
+            )
+        }
+        Note::Wasted { turn } => {
+            metrics.replies_wasted.inc();
+            ("wasted", "", 0, json!({"turn": turn}))
+        }
+        Note::Resumed {
+            utterance,
+            silent_ms,
+            words,
+        } => {
+            metrics.interruptions_resumed.inc();
+            (
+                "resumed",
+                words.as_str(),
+                *silent_ms,
+                json!({"utterance": utterance}),
+            )
+        }
+        Note::ResponderReplaced {
+            turn,
+            responder,
+            after_ms,
+            reason,
+        } => {
+            let from = responder_at(guest, *responder);
+            let to = responder_at(guest, responder + 1);
+            let cause = replaced(house, "responder", reason);
+            warn!(call = %guest.call_sid, from, to, turn, after_ms, cause,
+                "a responder failed, another answers from now on: {reason}");
+            (
+                "responder_replaced",
+                "",
+                0,
+                json!({"turn": turn, "from": from, "to": to, "after_ms": after_ms, "cause": cause, "error": reason}),
+            )
+        }
+        Note::TranscriberReplaced {
+            stretch,
+            transcriber,
+            after_ms,
+            reason,
+        } => {
+            let name = |place| lines.transcribers.map_or("", |line| line.name(place));
+            let (from, to) = (name(*transcriber), name(transcriber + 1));
+            let cause = replaced(house, "transcriber", reason);
+            warn!(call = %guest.call_sid, from, to, stretch, after_ms, cause,
+                "a transcriber failed, another hears what follows: {reason}");
+            (
+                "transcriber_replaced",
+                "",
+                0,
+                json!({"stretch": stretch, "from": from, "to": to, "after_ms": after_ms, "cause": cause,
+                    "error": reason}),
+            )
+        }
+        Note::Departed { to } => {
+            let (to, what) = match to {
+                Some(Departure::Transfer(to)) => ("transfer", to.as_str()),
+                Some(Departure::Digits(digits)) => ("digits", digits.as_str()),
+                None => ("lost", ""),
+            };
+            info!(call = %guest.call_sid, to, "the call left its stream");
+            ("departed", "", 0, json!({"to": to, "what": what}))
+        }
+        Note::Returned { after_ms } => {
+            info!(call = %guest.call_sid, after_ms, "the call is back on a stream");
+            ("returned", "", 0, json!({"after_ms": after_ms}))
+        }
         Note::Digit { digit } => ("digit", "", 0, json!({"digit": digit.to_string()})),
         Note::NoInput { count } => ("no_input", "", 0, json!({"count": count})),
         Note::VoiceReplaced {
@@ -90,16 +173,9 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
             again,
             reason,
         } => {
-            let (from, to) = (line.name(*voice), line.name(voice + 1));
-            let cause = cause(reason);
+            let (from, to) = (lines.voices.name(*voice), lines.voices.name(voice + 1));
             metrics.voice_replacements.inc();
-            // A voice that rests was not asked, so it cannot have failed.
-            if cause != Some(voices::RESTING) {
-                metrics
-                    .plugin_failures
-                    .get_or_create(&[("step", "voice")])
-                    .inc();
-            }
+            let cause = replaced(house, "voice", reason);
             warn!(call = %guest.call_sid, from, to, after_ms, again, cause,
                 "a voice failed, another speaks from now on: {reason}");
             (
@@ -128,6 +204,31 @@ pub(super) fn tell(house: &House, guest: &Guest, line: &Voices, note: &Note) {
         Note::Ended { .. } => return,
     };
     row(house, guest, event, text, audio_ms, detail);
+}
+
+/// A variable that the responder keeps with the call.
+pub(super) fn variable(house: &House, guest: &Guest, name: &str, value: &str) {
+    row(house, guest, "variable", value, 0, json!({"name": name}));
+}
+
+/// A note that the responder keeps with the call.
+pub(super) fn remark(house: &House, guest: &Guest, text: &str) {
+    row(house, guest, "note", text, 0, Value::Null);
+}
+
+/// One failed and another has its place: counted, unless it rests, for then it was not asked and cannot have failed.
+fn replaced(house: &House, step: &'static str, reason: &str) -> Option<&'static str> {
+    let cause = cause(reason);
+    if cause != Some(RESTING) {
+        let failures = &house.metrics.plugin_failures;
+        failures.get_or_create(&[("step", step)]).inc();
+    }
+    cause
+}
+
+fn responder_at(guest: &Guest, place: u32) -> &str {
+    let at = usize::try_from(place).unwrap_or(usize::MAX);
+    guest.agent.responders().nth(at).unwrap_or("")
 }
 
 /// The stream has begun.
@@ -236,7 +337,7 @@ fn row(house: &House, guest: &Guest, event: &str, text: &str, audio_ms: u64, det
 fn cause(sentence: &str) -> Option<&'static str> {
     failure::name_of(sentence).or_else(|| {
         let (name, _) = sentence.split_once(": ")?;
-        voices::REFUSALS.into_iter().find(|ours| *ours == name)
+        REFUSALS.into_iter().find(|ours| *ours == name)
     })
 }
 

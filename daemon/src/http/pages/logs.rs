@@ -18,16 +18,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Events that can be chosen in the filter: those a call is made of.
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 14] = [
     "call_opened",
     "stream_started",
     "said",
     "caller_started",
+    "heard",
     "turn_ended",
     "answered",
     "barge_in",
+    "resumed",
     "digit",
     "no_input",
+    "note",
     "failed",
     "call_ended",
 ];

@@ -1,0 +1,255 @@
+//! What the plugins of one call put out, into the core: sound and ends of the voice, words of whoever listens, and what
+//! the responder says and does. One thing at a time, because each may change what the next one means.
+
+use super::actions::{self, Action};
+use super::leg::Leg;
+use super::listener;
+use super::mouth::{Delivered, Scratch};
+use super::story;
+use crate::call::{CallTime, Floor, Input, Note, Reply, Speech, Turn, Words};
+use std::time::Instant;
+use tracing::{debug, warn};
+use voice_plugin::abi::{flag, kind};
+
+/// Variables and notes of one call that are kept. A form has a few dozen fields; a plugin gone wild has no end.
+const MAX_KEPT: u32 = 200;
+
+impl Leg {
+    /// One thing from the voice into the core; false if there was none.
+    pub(super) fn pump_voice(&mut self, now: Instant, scratch: &mut Scratch) -> bool {
+        let Some(delivered) = self.mouth.next(&self.house, scratch) else {
+            return false;
+        };
+        let (utterance, speech) = match &delivered {
+            Delivered::Begun {
+                utterance,
+                voice,
+                fallbacks,
+            } => (
+                *utterance,
+                Speech::Begun {
+                    voice: *voice,
+                    fallbacks: *fallbacks,
+                },
+            ),
+            Delivered::Audio { utterance, samples } => {
+                (*utterance, Speech::Audio { samples: *samples })
+            }
+            Delivered::Done { utterance } => (*utterance, Speech::Done),
+            Delivered::Failed { utterance, text } => (*utterance, Speech::Failed(text)),
+        };
+        let at = self.call_time(now);
+        let input = Input::Speech { utterance, speech };
+        self.call.handle_input(at, input);
+        true
+    }
+
+    /// One thing from transcriber or endpointer into the core; false if there was none.
+    pub(super) fn pump_listeners(&mut self, now: Instant) -> bool {
+        let next = |listener: &mut Option<Box<listener::Listener>>| {
+            listener.as_mut()?.next(&self.house, now)
+        };
+        let (delivered, step) = match next(&mut self.transcriber) {
+            Some(delivered) => (delivered, "transcriber"),
+            None => match next(&mut self.endpointer) {
+                Some(delivered) => (delivered, "endpointer"),
+                None => return false,
+            },
+        };
+        let heard = step == "transcriber";
+        let (stretch, words) = match &delivered {
+            listener::Delivered::Finished { stretch, percent } => {
+                let (stretch, percent) = (*stretch, *percent);
+                let input = Input::Finished { stretch, percent };
+                self.call.handle_input(self.call_time(now), input);
+                return true;
+            }
+            listener::Delivered::GaveWay {
+                stretch,
+                place,
+                replaced,
+                text,
+            } => {
+                self.write_down(&if *replaced && heard {
+                    Note::TranscriberReplaced {
+                        stretch: *stretch,
+                        transcriber: *place,
+                        after_ms: 0,
+                        reason: text.clone(),
+                    }
+                } else {
+                    Note::Failed {
+                        step,
+                        text: text.clone(),
+                    }
+                });
+                return true;
+            }
+            // Nobody waits for words of him who is asked at pauses.
+            _ if !heard => return true,
+            listener::Delivered::Begun {
+                stretch,
+                place,
+                fallbacks,
+            } => (
+                *stretch,
+                Words::Begun {
+                    transcriber: *place,
+                    fallbacks: *fallbacks,
+                },
+            ),
+            listener::Delivered::Partial { stretch, text } => (*stretch, Words::Partial(text)),
+            listener::Delivered::Final { stretch, text } => (*stretch, Words::Final(text)),
+            listener::Delivered::Failed { stretch, text } => (*stretch, Words::Failed(text)),
+        };
+        let at = self.call_time(now);
+        let input = Input::Transcript { stretch, words };
+        self.call.handle_input(at, input);
+        true
+    }
+
+    /// One record of the responder into the core; false if there was none, or none for which there is room.
+    pub(super) fn pump_responder(&mut self, now: Instant) -> bool {
+        let at = self.call_time(now);
+        if let Some((turn, responder, fallbacks)) = self.responder.begun.take() {
+            let reply = Reply::Begun {
+                responder,
+                fallbacks,
+            };
+            self.call.handle_input(at, Input::Reply { turn, reply });
+            return true;
+        }
+        if let Some(text) = self.responder.fault.take() {
+            let (turn, reply) = (self.turn, Reply::Failed(&text));
+            self.call.handle_input(at, Input::Reply { turn, reply });
+            return true;
+        }
+        let Some(stream) = &mut self.responder.stream else {
+            return false;
+        };
+        if stream.is_idle() {
+            let awaited = self.call.floor() == Floor::Thinking;
+            // False: it has come in this very moment.
+            if let Some(bell) = self.bell.as_ref().filter(|_| awaited)
+                && !stream.wake_at_record(bell)
+            {
+                return true;
+            }
+            return false;
+        }
+        let Some(record) = stream.next() else {
+            return false;
+        };
+        let turn = record.turn;
+        let firm = record.flags & flag::FIRM != 0;
+        match record.kind {
+            kind::AUDIO => {
+                // The voice's samples come first: they were asked for earlier.
+                let room = if self.mouth.is_saying() {
+                    0
+                } else {
+                    self.mouth.room().min(record.data.len())
+                };
+                if room == 0 {
+                    return false;
+                }
+                self.mouth.add(&record.data[..room]);
+                if room == record.data.len() {
+                    stream.take();
+                } else {
+                    stream.take_part(room);
+                }
+                let reply = Reply::Audio {
+                    samples: room as u64,
+                };
+                self.call.handle_input(at, Input::Reply { turn, reply });
+            }
+            kind::TEXT | kind::PARTIAL | kind::FAILED => {
+                let text = String::from_utf8_lossy(record.data);
+                let reply = match record.kind {
+                    kind::FAILED => Reply::Failed(&text),
+                    kind::PARTIAL => Reply::Piece(&text),
+                    _ if firm => Reply::Firm(&text),
+                    _ => Reply::Text(&text),
+                };
+                self.call.handle_input(at, Input::Reply { turn, reply });
+                stream.take();
+            }
+            kind::DONE => {
+                let reply = Reply::Done;
+                self.call.handle_input(at, Input::Reply { turn, reply });
+                stream.take();
+                self.responder.did_well(&self.house);
+            }
+            kind::ACTION => {
+                let action = actions::read(record.data);
+                stream.take();
+                self.act(turn, action, at);
+            }
+            _ => stream.take(),
+        }
+        true
+    }
+
+    fn act(&mut self, turn: Turn, action: Result<Action, actions::Refused>, at: CallTime) {
+        let reply = match action {
+            Ok(Action::HangUp) => Reply::HangUp,
+            Ok(Action::Depart(departure)) => Reply::Depart(departure),
+            Ok(Action::Silence { after_ms }) => Reply::Silence { after_ms },
+            Ok(Action::OwnTurns) => {
+                self.responder.own_turns = true;
+                return self.call.set_own_turns();
+            }
+            Ok(Action::Take {
+                first,
+                digits,
+                silence,
+            }) => return self.call.set_taken(first, digits, silence),
+            Ok(Action::Voice(voice)) => {
+                if !self.house.roster.now().voices.contains_key(&voice) {
+                    return self.complain(format!(
+                        "not_found: it wants to speak by the voice \"{voice}\", but there is no [voices.{voice}]; the one before speaks on"
+                    ));
+                }
+                Reply::Speaker(self.speakers.use_voice(&voice))
+            }
+            Ok(Action::Language(language)) => {
+                if let Some(listener) = &mut self.transcriber {
+                    listener.expect(&language);
+                }
+                Reply::Speaker(self.speakers.use_language(&language))
+            }
+            Ok(Action::Set { name, value }) => {
+                return self.keep(|leg| story::variable(&leg.house, &leg.guest, &name, &value));
+            }
+            Ok(Action::Note(text)) => {
+                return self.keep(|leg| story::remark(&leg.house, &leg.guest, &text));
+            }
+            Err(refused) if refused.grave => {
+                let (text, input) = (&refused.text, |reply| Input::Reply { turn, reply });
+                return self.call.handle_input(at, input(Reply::Failed(text)));
+            }
+            Err(refused) => return self.complain(refused.text),
+        };
+        self.call.handle_input(at, Input::Reply { turn, reply });
+    }
+
+    /// Something the responder asked for cannot be; its answer goes on.
+    fn complain(&self, text: String) {
+        self.write_down(&Note::Failed {
+            step: "responder",
+            text,
+        });
+    }
+
+    /// One more variable or note, if there is room.
+    fn keep(&mut self, write: impl FnOnce(&Leg)) {
+        self.kept += 1;
+        match self.kept {
+            ..=MAX_KEPT => write(self),
+            n if n == MAX_KEPT + 1 => warn!(call = %self.guest.call_sid,
+                "the responder keeps more than {MAX_KEPT} variables and notes; the others of this call are lost"),
+            _ => debug!(call = %self.guest.call_sid, "one more is lost"),
+        }
+    }
+}

@@ -1,0 +1,664 @@
+//! Somebody who listens to a caller through a whole call: the transcriber, which writes down what he says, or the
+//! endpointer, which is asked at his pauses whether he has finished. Here he is given the sound and is told where speech
+//! begins and ends; what follows from his words is the core's decision.
+//!
+//! ```text
+//!  caller     ....sssssss....ssss..........sssss....
+//!  told       ----S-------P--S---P----E----S----P---    SPEECH_START, SPEECH_END, SPEECH_END with LAST; the sound all along
+//!  delivered      B  p  p  f   p  f     T  B  p          Begun, Partial, Finished, Final
+//! ```
+//!
+//! Another one listens from the next stretch of speech on, never in the middle of one: when the configuration was
+//! changed, when one has failed and a fallback stands behind it, and when it is the first one's turn again. What the
+//! caller said in the last half second is kept for him who comes new, because a stretch is noticed late.
+
+use super::lineup::{Lineup, facts, in_words, not_started};
+use super::mouth::Scratch;
+use super::rests::{Asked, Step};
+use super::{Guest, House, Roster, Setup};
+use crate::call::{Sounded, Stretch};
+use crate::media::resample::Resampler;
+use crate::media::{frame, mulaw};
+use crate::plugin::{Encoding, Fault, Format, Generation, Stream};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+use voice_plugin::abi::{flag, kind, role};
+
+/// Sound kept for one who comes new: half a second, more than it takes to notice that somebody speaks.
+const RECENT_SAMPLES: usize = 4000;
+
+/// Stretches that wait for their final words. More than one is rare, more than a few is a transcriber that gives none.
+const MAX_UNANSWERED: usize = 8;
+
+/// What a listener delivered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// Who hears this stretch, by his place in the line, and how many stand behind him.
+    Begun {
+        stretch: Stretch,
+        place: u32,
+        fallbacks: u32,
+    },
+    Partial {
+        stretch: Stretch,
+        text: String,
+    },
+    Final {
+        stretch: Stretch,
+        text: String,
+    },
+    Failed {
+        stretch: Stretch,
+        text: String,
+    },
+    Finished {
+        stretch: Stretch,
+        percent: u8,
+    },
+    /// The one at this place failed while nobody waited for him; `replaced`: the next has his place from now on.
+    GaveWay {
+        stretch: Stretch,
+        place: u32,
+        replaced: bool,
+        text: String,
+    },
+}
+
+pub(super) struct Listener {
+    step: Step,
+    lineup: Lineup,
+    /// Who listens, or is to listen from the next stretch on.
+    place: u32,
+    /// Since when it is a fallback.
+    fell_back: Option<Instant>,
+    /// Who was started last, until he has failed.
+    asked: Option<Asked>,
+    open: Option<Open>,
+    /// What the responder asked for, if not the configured one.
+    language: Option<String>,
+    /// The latest stretch; 0 before the first.
+    stretch: Stretch,
+    unanswered: Vec<Unanswered>,
+    delivered: VecDeque<Delivered>,
+    /// A fault nobody has been told of.
+    fault: Option<Fault>,
+    /// The latest of the caller's sound, µ-law.
+    recent: VecDeque<u8>,
+    /// Has the line looked at before its next tick.
+    bell: Option<Waker>,
+}
+
+/// A stretch whose last word has not come: final words from a transcriber, an opinion from an endpointer.
+struct Unanswered {
+    stretch: Stretch,
+    /// The caller has paused, and may be waiting for it.
+    paused: bool,
+}
+
+/// Who listens.
+struct Open {
+    stream: Stream,
+    setup: Arc<Setup>,
+    language: String,
+    place: u32,
+    convert: Convert,
+}
+
+/// From the line's µ-law to what was agreed.
+enum Convert {
+    Mulaw,
+    /// Linear samples at the line's rate.
+    Linear,
+    Resampled(Resampler),
+}
+
+impl Listener {
+    /// Nobody listens yet. `bell` has the line looked at when words come that the caller waits for.
+    pub(super) fn new(step: Step, bell: Option<Waker>) -> Listener {
+        Listener {
+            step,
+            lineup: Lineup::default(),
+            place: 0,
+            fell_back: None,
+            asked: None,
+            open: None,
+            language: None,
+            stretch: 0,
+            unanswered: Vec::new(),
+            delivered: VecDeque::new(),
+            fault: None,
+            recent: VecDeque::new(),
+            bell,
+        }
+    }
+
+    /// The call has another line, with another bell.
+    pub(super) fn hang_bell(&mut self, bell: Option<Waker>) {
+        self.bell = bell;
+    }
+
+    /// The call begins: somebody is to listen before the caller's first word. Who cannot be had now is asked again then.
+    pub(super) fn begin(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        if let Err(why) = self.engage(house, guest, 0, now, scratch) {
+            self.gave_way(why, false);
+        }
+    }
+
+    /// The caller's sound, as it came and decoded; `at` is its place in the call, in samples.
+    pub(super) fn hear(&mut self, coded: &[u8], pcm: &[i16], at: u64, scratch: &mut Scratch) {
+        let more = (self.recent.len() + coded.len()).saturating_sub(RECENT_SAMPLES);
+        self.recent.drain(..more.min(self.recent.len()));
+        self.recent.extend(coded);
+        if let Some(open) = &mut self.open
+            && let Err(fault) = open.hear(coded, pcm, self.stretch, at, scratch)
+        {
+            self.struck(fault);
+        }
+    }
+
+    /// How far a stretch has got.
+    pub(super) fn tell(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        (stretch, heard): (Stretch, Sounded),
+        at: u64,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        if stretch != self.stretch {
+            self.begin_stretch(house, guest, stretch, at, now, scratch);
+        }
+        let (kind, flags) = match heard {
+            Sounded::Started => (kind::SPEECH_START, 0),
+            Sounded::Paused => (kind::SPEECH_END, 0),
+            Sounded::Ended => (kind::SPEECH_END, flag::LAST),
+        };
+        self.wait_for(stretch, heard);
+        if let Some(open) = &mut self.open
+            && let Err(fault) = open.stream.send(kind, flags, stretch, at, &[])
+        {
+            self.struck(fault);
+        }
+    }
+
+    fn begin_stretch(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        stretch: Stretch,
+        at: u64,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        self.stretch = stretch;
+        let engaged = self.engage(house, guest, at, now, scratch);
+        let place = self.place;
+        self.delivered.push_back(Delivered::Begun {
+            stretch,
+            place,
+            fallbacks: self.lineup.last_place() - place.min(self.lineup.last_place()),
+        });
+        match engaged {
+            Ok(()) => {}
+            Err(text) if self.step == Step::Transcriber => {
+                self.delivered
+                    .push_back(Delivered::Failed { stretch, text });
+            }
+            Err(text) => self.gave_way(text, false),
+        }
+    }
+
+    /// Keeps account of what the caller may be waiting for.
+    fn wait_for(&mut self, stretch: Stretch, heard: Sounded) {
+        let paused = heard != Sounded::Started;
+        let known = self.unanswered.iter_mut().find(|u| u.stretch == stretch);
+        match (self.step, known) {
+            // Nobody waits for an opinion once all is over.
+            (Step::Endpointer, _) if heard == Sounded::Ended => self.unanswered.clear(),
+            (_, Some(known)) => known.paused = paused,
+            // Its final words may have come at a pause, and be final again now.
+            (_, None) if self.open.is_some() => {
+                if self.unanswered.len() == MAX_UNANSWERED {
+                    self.unanswered.remove(0);
+                }
+                self.unanswered.push(Unanswered { stretch, paused });
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// Sees to it that the right one listens. The error says why nobody does.
+    fn engage(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        at: u64,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) -> Result<(), String> {
+        let words_wanted = self.step == Step::Transcriber && !self.unanswered.is_empty();
+        if let Some(open) = &self.open
+            && words_wanted
+            && open.place == self.place
+            && !open.stream.generation().is_hung()
+        {
+            return Ok(()); // a change of configuration can wait for them
+        }
+        let roster = house.roster.now();
+        let line = match self.step {
+            Step::Endpointer => roster.endpointers_of(&guest.agent),
+            Step::Transcriber | Step::Voice | Step::Responder => {
+                roster.transcribers_of(&guest.agent)
+            }
+        };
+        let lineup = Lineup::of(&roster, line);
+        let rest = Duration::from_millis(guest.agent.settings.voice_rest_ms);
+        let rested = self
+            .fell_back
+            .is_some_and(|since| now.duration_since(since) >= rest);
+        if rested || !lineup.is(&self.lineup) {
+            (self.place, self.fell_back) = (0, None);
+        }
+        self.lineup = lineup;
+        loop {
+            match self.engage_one(house, guest, &roster, at, now, scratch) {
+                Ok(()) => return Ok(()),
+                Err(why) if self.place >= self.lineup.last_place() => return Err(why),
+                Err(why) => self.next_in_line(why, now),
+            }
+        }
+    }
+
+    /// Has the one at `place` listen, if he does not already.
+    fn engage_one(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        roster: &Roster,
+        at: u64,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) -> Result<(), String> {
+        let step = self.step.as_str();
+        let Some(setup) = self.lineup.at(self.place).cloned() else {
+            self.dismiss("gone: it is no longer configured");
+            return Err(format!("gone: the {step} of the agent is gone"));
+        };
+        let name = &setup.name;
+        let Some(generation) = roster.plugins.get(&setup.plugin) else {
+            let plugin = &setup.plugin;
+            return Err(format!(
+                "not_loaded: the plugin \"{plugin}\" of the {step} \"{name}\" is not loaded"
+            ));
+        };
+        let asked = Asked::setup(self.step, &setup, generation.number());
+        let has_fallback = self.place < self.lineup.last_place();
+        if has_fallback && house.rests.rests(&asked, now) {
+            return Err(asked.rests());
+        }
+        if generation.is_hung() {
+            let plugin = generation.name();
+            return Err(format!("hung: the plugin \"{plugin}\" hangs"));
+        }
+        let language = [&self.language, &setup.language]
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or(&guest.agent.language)
+            .clone();
+        let same = |open: &Open| {
+            open.stream.generation().number() == generation.number()
+                && Arc::ptr_eq(&open.setup, &setup)
+                && open.language == language
+        };
+        if self.open.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        self.dismiss("gone: another one listens from now on");
+        let started = Open::start(guest, self.place, &setup, generation, language);
+        let caught_up = started.and_then(|mut open| {
+            open.catch_up(&self.recent, at, scratch)
+                .map_err(|fault| in_words(fault, step, &setup.name))?;
+            Ok(open)
+        });
+        self.open = Some(caught_up.inspect_err(|_| house.rests.failed_now(&asked, now))?);
+        self.asked = Some(asked);
+        Ok(())
+    }
+
+    /// Sends away who listens; the words he owes are given up.
+    fn dismiss(&mut self, why: &str) {
+        if self.open.take().is_some() {
+            self.give_up(why);
+        }
+    }
+
+    fn give_up(&mut self, why: &str) {
+        for Unanswered { stretch, .. } in self.unanswered.drain(..) {
+            if self.step == Step::Transcriber {
+                self.delivered.push_back(Delivered::Failed {
+                    stretch,
+                    text: why.to_owned(),
+                });
+            }
+        }
+    }
+
+    fn next_in_line(&mut self, why: String, now: Instant) {
+        self.gave_way(why, true);
+        self.place += 1;
+        self.fell_back = Some(now);
+    }
+
+    fn gave_way(&mut self, text: String, replaced: bool) {
+        self.delivered.push_back(Delivered::GaveWay {
+            stretch: self.stretch,
+            place: self.place,
+            replaced,
+            text,
+        });
+    }
+
+    /// The stream is at an end; what that means is found out at the next look.
+    fn struck(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+    }
+
+    /// Whoever listens has fallen. Somebody who waits for words is told; else only the story.
+    fn fell(&mut self, house: &House, fault: Fault, now: Instant) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let text = in_words(fault, self.step.as_str(), &open.setup.name);
+        if self.step == Step::Transcriber && !self.unanswered.is_empty() {
+            return self.give_up(&text); // and the core says who is next
+        }
+        self.unanswered.clear();
+        if let Some(asked) = self.asked.take() {
+            house.rests.failed_now(&asked, now);
+        }
+        if open.place == self.place && self.place < self.lineup.last_place() {
+            self.next_in_line(text, now);
+        } else {
+            self.gave_way(text, false);
+        }
+    }
+
+    /// The core says that the one at this place has failed: the next one listens, from the next stretch on, or at once if
+    /// no words are awaited of the other one.
+    pub(super) fn replaced(
+        &mut self,
+        house: &House,
+        guest: &Guest,
+        (stretch, place): (Stretch, u32),
+        at: u64,
+        now: Instant,
+        scratch: &mut Scratch,
+    ) {
+        self.unanswered.retain(|u| u.stretch != stretch);
+        if place != self.place || place >= self.lineup.last_place() {
+            return; // of another line, or a second word about the same
+        }
+        if let Some(asked) = self.asked.take() {
+            house.rests.failed_now(&asked, now);
+        }
+        self.place += 1;
+        self.fell_back = Some(now);
+        if self.unanswered.is_empty()
+            && let Err(why) = self.engage(house, guest, at, now, scratch)
+        {
+            self.gave_way(why, false);
+        }
+    }
+
+    /// The core no longer waits for words that are overdue, and nobody stands behind the one who owes them.
+    pub(super) fn failed(&mut self) {
+        self.unanswered.retain(|u| !u.paused);
+    }
+
+    /// From the next stretch on the caller is expected to speak this language.
+    pub(super) fn expect(&mut self, language: &str) {
+        self.language = Some(language.to_owned());
+    }
+
+    /// The next thing that was delivered.
+    pub(super) fn next(&mut self, house: &House, now: Instant) -> Option<Delivered> {
+        if let Some(fault) = self.fault.take() {
+            self.fell(house, fault, now);
+        }
+        loop {
+            if let Some(delivered) = self.delivered.pop_front() {
+                return Some(delivered);
+            }
+            let awaited = self.unanswered.iter().any(|u| u.paused);
+            let open = self.open.as_mut()?;
+            let Some(record) = open.stream.next() else {
+                if let Some(fault) = open.stream.fault() {
+                    self.fell(house, fault, now);
+                    continue;
+                }
+                if awaited
+                    && let Some(bell) = &self.bell
+                    && !open.stream.wake_at_record(bell)
+                {
+                    continue; // it has come in this very moment
+                }
+                return None;
+            };
+            let stretch = record.turn;
+            let text = || String::from_utf8_lossy(record.data).into_owned();
+            let words = self.step == Step::Transcriber;
+            let delivered = match record.kind {
+                kind::PARTIAL if words => Some(Delivered::Partial {
+                    stretch,
+                    text: text(),
+                }),
+                kind::TEXT if words => {
+                    self.unanswered.retain(|u| u.stretch != stretch);
+                    did_well(house, self.asked.as_ref());
+                    Some(Delivered::Final {
+                        stretch,
+                        text: text(),
+                    })
+                }
+                kind::FINISHED => {
+                    if !words {
+                        self.unanswered.retain(|u| u.stretch != stretch);
+                        did_well(house, self.asked.as_ref());
+                    }
+                    percent(record.data).map(|percent| Delivered::Finished { stretch, percent })
+                }
+                kind::FAILED | kind::DONE => {
+                    let known = self.unanswered.iter().position(|u| u.stretch == stretch);
+                    let owed = known.map(|at| self.unanswered.remove(at)).is_some();
+                    let text = if record.kind == kind::FAILED {
+                        text()
+                    } else {
+                        "no_text: it ended without any words".to_owned()
+                    };
+                    match (words && owed, record.kind) {
+                        (true, _) => Some(Delivered::Failed { stretch, text }),
+                        (false, kind::FAILED) => Some(Delivered::GaveWay {
+                            stretch,
+                            place: open.place,
+                            replaced: false,
+                            text,
+                        }),
+                        (false, _) => None,
+                    }
+                }
+                _ => None,
+            };
+            open.stream.take();
+            self.delivered.extend(delivered);
+        }
+    }
+
+    /// Whether a look would find anything.
+    pub(super) fn is_idle(&self) -> bool {
+        let quiet = |open: &Open| open.stream.is_idle();
+        self.fault.is_none() && self.delivered.is_empty() && self.open.as_ref().is_none_or(quiet)
+    }
+
+    /// The line as it stood when somebody was last looked for.
+    pub(super) fn lineup(&self) -> &Lineup {
+        &self.lineup
+    }
+}
+
+impl Open {
+    /// Starts one for this call. The error is a sentence that begins with its name.
+    fn start(
+        guest: &Guest,
+        place: u32,
+        setup: &Arc<Setup>,
+        generation: &Arc<Generation>,
+        language: String,
+    ) -> Result<Open, String> {
+        let format = line_format(&generation.library().describe().stt_accepts);
+        let convert = match (format.encoding, format.rate) {
+            (Encoding::Mulaw, _) => Convert::Mulaw,
+            (Encoding::S16le, frame::RATE) => Convert::Linear,
+            (Encoding::S16le, rate) => Convert::Resampled(
+                Resampler::new(frame::RATE, rate).map_err(|error| format!("no_role: {error}"))?,
+            ),
+        };
+        let info = json!({
+            "call": facts(guest),
+            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
+            "language": language,
+            "settings": setup.settings,
+        });
+        let stream = generation
+            .start(role::STT, &info.to_string())
+            .map_err(|error| not_started(&error, "no_role"))?;
+        Ok(Open {
+            stream,
+            setup: Arc::clone(setup),
+            language,
+            place,
+            convert,
+        })
+    }
+
+    /// What was said before he came; it ends at `at`.
+    fn catch_up(
+        &mut self,
+        recent: &VecDeque<u8>,
+        at: u64,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let mut at = at.saturating_sub(recent.len() as u64);
+        let mut coded = [0; frame::FRAME_SAMPLES];
+        let mut pcm = [0; frame::FRAME_SAMPLES];
+        let mut left = recent.iter().copied();
+        loop {
+            let mut count = 0;
+            for (slot, sample) in coded.iter_mut().zip(&mut left) {
+                *slot = sample;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            mulaw::decode(&coded[..count], &mut pcm[..count]);
+            self.hear(&coded[..count], &pcm[..count], 0, at, scratch)?;
+            at += count as u64;
+        }
+    }
+
+    fn hear(
+        &mut self,
+        coded: &[u8],
+        pcm: &[i16],
+        stretch: Stretch,
+        at: u64,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let linear = match &mut self.convert {
+            Convert::Mulaw => return self.stream.send(kind::AUDIO, 0, stretch, at, coded),
+            Convert::Linear => pcm,
+            Convert::Resampled(resampler) => {
+                scratch.wide.clear();
+                resampler.push(pcm, &mut scratch.wide);
+                &scratch.wide
+            }
+        };
+        if linear.is_empty() {
+            return Ok(());
+        }
+        scratch.bytes.clear();
+        let bytes = linear.iter().flat_map(|sample| sample.to_le_bytes());
+        scratch.bytes.extend(bytes);
+        self.stream
+            .send(kind::AUDIO, 0, stretch, at, &scratch.bytes)
+    }
+}
+
+fn did_well(house: &House, asked: Option<&Asked>) {
+    if let Some(asked) = asked {
+        house.rests.did_well(asked);
+    }
+}
+
+/// The line's own µ-law if it is taken, else the lowest rate, which costs least: above 4 kHz there is nothing to hear.
+fn line_format(accepted: &[Format]) -> Format {
+    if accepted.contains(&Format::LINE) {
+        return Format::LINE;
+    }
+    let lowest = accepted.iter().copied().min_by_key(|format| format.rate);
+    lowest.unwrap_or(Format::LINE)
+}
+
+/// `0.73` as 73; nothing for what is no number.
+fn percent(data: &[u8]) -> Option<u8> {
+    let likely: f64 = std::str::from_utf8(data).ok()?.trim().parse().ok()?;
+    // The cast saturates, and what is no number was taken out before.
+    likely
+        .is_finite()
+        .then(|| (likely.clamp(0.0, 1.0) * 100.0).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likelihoods_are_read_as_people_write_them() {
+        for (data, read) in [
+            ("0.734", Some(73)),
+            ("1", Some(100)),
+            (" 0 ", Some(0)),
+            ("7", Some(100)),
+            ("-1e9", Some(0)),
+            ("NaN", None),
+            ("inf", None),
+            ("", None),
+            ("likely", None),
+        ] {
+            assert_eq!(percent(data.as_bytes()), read, "{data}");
+        }
+        assert_eq!(percent(b"\xff"), None);
+    }
+
+    #[test]
+    fn the_lines_own_format_is_given_if_it_is_taken() {
+        let wide = |rate| Format {
+            encoding: Encoding::S16le,
+            rate,
+        };
+        assert_eq!(line_format(&[wide(16_000), Format::LINE]), Format::LINE);
+        assert_eq!(line_format(&[wide(48_000), wide(16_000)]), wide(16_000));
+        assert_eq!(line_format(&[]), Format::LINE);
+    }
+}

@@ -1,0 +1,123 @@
+/* A responder that does what the caller's words say, for whole calls: one command after the other, with ; between.
+ *
+ *   say WORDS    firm WORDS    piece WORDS     an utterance, one that cannot be interrupted, a piece of one
+ *   do JSON      an ACTION, with ' in the place of "
+ *   fail         FAILED          hang    nothing at all, not even an end
+ *   told         says what it was told since the last turn: "START PARTIAL PARTIAL TEXT END"
+ *   facts        says the parameters of the call as it was told them
+ *
+ * Without words it says "No words." It takes digits and says "Digit 5."
+ */
+#include "voice_plugin.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const vp_host *host;
+
+typedef struct {
+  vp_out *out;
+  char words[2048], told[512], parameters[1024], digit;
+} stream_t;
+
+static void emit(stream_t *me, uint16_t kind, uint16_t flags, uint32_t turn, const char *words) {
+  vp_event event = { kind, flags, turn, 0, { (const uint8_t *)words, strlen(words) } };
+  host->emit(me->out, &event);
+}
+
+static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
+  (void)ctx, (void)config, (void)error;
+  host = h;
+  *self = (void *)&host;
+  return VP_OK;
+}
+
+static void close_(void *self) { (void)self; }
+
+static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
+  (void)self, (void)role, (void)error;
+  char all[4096] = { 0 };
+  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  stream_t *me = calloc(1, sizeof *me);
+  const char *at = strstr(all, "\"parameters\":{");
+  if (at) sscanf(at, "\"parameters\":{%1000[^}]", me->parameters);
+  me->out = out;
+  *stream = me;
+  return VP_OK;
+}
+
+static void note(stream_t *me, const char *what) {
+  if (strlen(me->told) + strlen(what) + 2 > sizeof me->told) return;
+  if (*me->told) strcat(me->told, " ");
+  strcat(me->told, what);
+}
+
+/* False if nothing more comes in this turn. */
+static int command(stream_t *me, uint32_t turn, char *line) {
+  char said[1200];
+  if (!strncmp(line, "say ", 4)) emit(me, VP_TEXT, 0, turn, line + 4);
+  else if (!strncmp(line, "firm ", 5)) emit(me, VP_TEXT, VP_FIRM, turn, line + 5);
+  else if (!strncmp(line, "piece ", 6)) emit(me, VP_PARTIAL, 0, turn, line + 6);
+  else if (!strncmp(line, "do ", 3)) {
+    for (char *c = line; *c; c++) if (*c == '\'') *c = '"';
+    emit(me, VP_ACTION, 0, turn, line + 3);
+  }
+  else if (!strcmp(line, "told")) emit(me, VP_TEXT, 0, turn, me->told);
+  else if (!strcmp(line, "facts")) {
+    snprintf(said, sizeof said, "Facts: %s", me->parameters);
+    emit(me, VP_TEXT, 0, turn, said);
+  }
+  else if (!strcmp(line, "fail")) return emit(me, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
+  else if (!strcmp(line, "hang")) return 0;
+  return 1;
+}
+
+static void answer(stream_t *me, uint32_t turn) {
+  char said[32], *rest = me->words;
+  note(me, "END");
+  if (me->digit) {
+    snprintf(said, sizeof said, "Digit %c.", me->digit);
+    emit(me, VP_TEXT, 0, turn, said);
+  } else if (!*rest) emit(me, VP_TEXT, 0, turn, "No words.");
+  for (char *line; !me->digit && (line = strsep(&rest, ";"));)
+    if (!command(me, turn, line)) return;
+  me->words[0] = me->told[0] = me->digit = 0;
+  emit(me, VP_DONE, VP_LAST, turn, "");
+}
+
+static int32_t send_(void *stream, const vp_event *event, size_t n) {
+  stream_t *me = stream;
+  for (; n > 0; n--, event++) {
+    switch (event->kind) {
+    case VP_SPEECH_START: note(me, "START"); break;
+    case VP_PARTIAL: note(me, "PARTIAL"); break;
+    case VP_DTMF: me->digit = (char)event->data.ptr[0]; break;
+    case VP_TEXT:
+      note(me, "TEXT");
+      snprintf(me->words, sizeof me->words, "%.*s", (int)event->data.len, (const char *)event->data.ptr);
+      break;
+    case VP_SPEECH_END:
+      if (event->flags & VP_LAST) answer(me, event->turn);
+      break;
+    }
+  }
+  return VP_OK;
+}
+
+static void stop_(void *stream) {
+  stream_t *me = stream;
+  host->release(me->out);
+  free(me);
+}
+
+static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
+  static const char json[] = "{\"responder\":{\"takes_digits\":true}}";
+  vp_bytes bytes = { (const uint8_t *)json, sizeof json - 1 };
+  put(to, bytes);
+  return VP_OK;
+}
+
+static const vp_plugin plugin = { sizeof plugin, VP_ABI, "test-puppet", "1.0.0", VP_RESPONDER, describe_,
+                                  open_, close_, start_, send_, stop_, NULL };
+
+VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == VP_ABI ? &plugin : NULL; }

@@ -1,0 +1,141 @@
+/* A transcriber that has made up its mind, for whole calls: it answers the caller's stretches of speech with what its
+ * settings say, whatever he says.
+ *
+ *   "says"      one text for each stretch, with | between; the last one for all that follow. "?" stands for what it has
+ *               heard: "s16le 16000, 24320 samples, loudest 9000" of the stretch, without what came before it
+ *   "partial"   said before each of them
+ *   "finished"  its opinion at each pause, "0.95"
+ *   "mood"      what happens instead: "refuses" at start, "fails", "silent", "panics" when the first stretch is over
+ *
+ * Built with WIDE it wants linear samples at 16 kHz.
+ */
+#include "voice_plugin.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const vp_host *host;
+
+typedef struct {
+  vp_out *out;
+  char format[32], mood[16], finished[16], partial[128], says[1024];
+  const char *next;
+  int speaks, loudest;
+  size_t samples;
+} stream_t;
+
+static void emit(vp_out *out, uint16_t kind, uint32_t turn, const char *words) {
+  vp_event event = { kind, VP_LAST, turn, 0, { (const uint8_t *)words, strlen(words) } };
+  host->emit(out, &event);
+}
+
+/* The string behind a name, unescaped as far as tests need it. */
+static void member(const char *json, const char *name, char *to, size_t room) {
+  char key[32];
+  snprintf(key, sizeof key, "\"%s\":\"", name);
+  const char *at = strstr(json, key);
+  if (!at) return;
+  for (at += strlen(key); *at && *at != '"' && room > 1; at++, room--) *to++ = *at == '\\' ? *++at : *at;
+  *to = 0;
+}
+
+static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
+  (void)ctx, (void)config, (void)error;
+  host = h;
+  *self = (void *)&host;
+  return VP_OK;
+}
+
+static void close_(void *self) { (void)self; }
+
+static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
+  (void)self, (void)role;
+  char all[4096] = { 0 }, encoding[16] = "";
+  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  stream_t *me = calloc(1, sizeof *me);
+  const char *rate = strstr(all, "\"rate\":");
+  me->out = out;
+  member(all, "encoding", encoding, sizeof encoding);
+  snprintf(me->format, sizeof me->format, "%s %d", encoding, rate ? atoi(rate + 7) : 0);
+  member(all, "mood", me->mood, sizeof me->mood);
+  member(all, "finished", me->finished, sizeof me->finished);
+  member(all, "partial", me->partial, sizeof me->partial);
+  member(all, "says", me->says, sizeof me->says);
+  me->next = me->says;
+  if (!strcmp(me->mood, "refuses")) {
+    snprintf(error->msg, sizeof error->msg, "auth: nobody knows this key");
+    host->release(out);
+    free(me);
+    return VP_ERROR;
+  }
+  *stream = me;
+  return VP_OK;
+}
+
+static void hear(stream_t *me, vp_bytes sound) {
+#ifdef WIDE
+  for (size_t i = 0; i + 1 < sound.len; i += 2) {
+    int sample = (int16_t)(sound.ptr[i] | sound.ptr[i + 1] << 8);
+    if (abs(sample) > me->loudest) me->loudest = abs(sample);
+  }
+  me->samples += sound.len / 2;
+#else
+  me->samples += sound.len;
+#endif
+}
+
+static int32_t answer(stream_t *me, uint32_t turn) {
+  char words[512];
+  if (!strcmp(me->mood, "panics")) return VP_PANIC;
+  if (!strcmp(me->mood, "silent")) return VP_OK;
+  if (!strcmp(me->mood, "fails")) return emit(me->out, VP_FAILED, turn, "quota: the month is used up"), VP_OK;
+  size_t length = strcspn(me->next, "|");
+  snprintf(words, sizeof words, "%.*s", (int)length, me->next);
+  if (me->next[length]) me->next += length + 1;
+  if (!strcmp(words, "?"))
+    snprintf(words, sizeof words, "%s, %zu samples, loudest %d", me->format, me->samples, me->loudest);
+  emit(me->out, VP_TEXT, turn, words);
+  return VP_OK;
+}
+
+static int32_t send_(void *stream, const vp_event *event, size_t n) {
+  stream_t *me = stream;
+  for (; n > 0; n--, event++) {
+    if (event->kind == VP_SPEECH_START) {
+      if (!me->speaks) me->samples = 0, me->loudest = 0;
+      me->speaks = 1;
+      if (*me->partial) emit(me->out, VP_PARTIAL, event->turn, me->partial);
+    }
+    if (event->kind == VP_AUDIO && me->speaks) hear(me, event->data);
+    if (event->kind == VP_SPEECH_END && !(event->flags & VP_LAST) && *me->finished)
+      emit(me->out, VP_FINISHED, event->turn, me->finished);
+    if (event->kind == VP_SPEECH_END && event->flags & VP_LAST) {
+      me->speaks = 0;
+      int32_t status = answer(me, event->turn);
+      if (status != VP_OK) return status;
+    }
+  }
+  return VP_OK;
+}
+
+static void stop_(void *stream) {
+  stream_t *me = stream;
+  host->release(me->out);
+  free(me);
+}
+
+static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
+#ifdef WIDE
+  static const char json[] = "{\"stt\":{\"accepts\":[{\"encoding\":\"s16le\",\"rate\":16000}]}}";
+#else
+  static const char json[] = "{\"stt\":{\"accepts\":[{\"encoding\":\"mulaw\",\"rate\":8000}]}}";
+#endif
+  vp_bytes bytes = { (const uint8_t *)json, sizeof json - 1 };
+  put(to, bytes);
+  return VP_OK;
+}
+
+static const vp_plugin plugin = { sizeof plugin, VP_ABI, "test-scribe", "1.0.0", VP_STT, describe_,
+                                  open_, close_, start_, send_, stop_, NULL };
+
+VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == VP_ABI ? &plugin : NULL; }

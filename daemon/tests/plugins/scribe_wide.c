@@ -1,0 +1,3 @@
+/* The scribe that wants linear samples at 16 kHz. */
+#define WIDE
+#include "scribe.c"
