@@ -4,9 +4,9 @@
 //! out is read next door in `deliveries`. What is not here: any decision about who speaks, any byte of the websocket's
 //! framing.
 
-use super::line::Outbox;
 use super::listener::Listener;
 use super::mouth::{Ask, Mouth, Scratch};
+use super::outbox::Outbox;
 use super::responder::Responder;
 use super::rests::Step;
 use super::speakers::Speakers;

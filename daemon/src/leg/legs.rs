@@ -5,8 +5,9 @@
 //! it is looked at like any other: its deadlines run, and what plugins still say is read.
 
 use super::leg::Leg;
-use super::line::{Line, Outbox};
+use super::line::Line;
 use super::mouth::Scratch;
+use super::outbox::Outbox;
 use crate::call::Why;
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -7,19 +7,18 @@
 //! ```
 //!
 //! The reader task calls in with whole messages, the ticker every 5 ms; both are on the line's own thread, so nothing
-//! is locked. Bytes leave by `try_write`: what the kernel does not take waits in the outbox, and a carrier that takes
-//! nothing for [`STUCK_MS`] is gone.
+//! is locked. Bytes leave by the outbox, and a carrier that takes none of them for two seconds is gone.
 
 use super::leg::Leg;
 use super::legs::Legs;
 use super::mouth::Scratch;
+use super::outbox::Outbox;
 use super::{Arrival, Away, Guest, House};
 use crate::call::Why;
 use crate::carrier::twilio::stream as wire;
 use crate::carrier::twilio::stream::Message;
-use fastwebsockets::{Frame, OpCode, Payload};
+use fastwebsockets::OpCode;
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -30,12 +29,6 @@ use tracing::{debug, info, warn};
 
 /// Largest message taken; media messages are about 400 bytes. fastwebsockets' own default would be 64 MiB.
 pub(super) const MESSAGE_BYTES: usize = 64 << 10;
-
-/// Bytes that may wait for the kernel: over a second of sound, more than the playout's lead.
-const OUTBOX_BYTES: usize = 64 << 10;
-
-/// A carrier that takes no byte for so long while some wait is gone.
-const STUCK_MS: u64 = 2000;
 
 /// How long the carrier has to answer our close before the connection is dropped.
 const CLOSE_MS: u64 = 2000;
@@ -58,15 +51,6 @@ mod code {
         let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
         matches!(code, Some(1011..=1014))
     }
-}
-
-/// Framed bytes on their way to the kernel. Empty between two steps as long as the kernel takes all, which is nearly
-/// always: so the room is lent by the thread for the step, stays in its cache, and is kept only by a line that needs it.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    bytes: Vec<u8>,
-    sent: usize,
-    since: Option<Instant>,
 }
 
 enum State {
@@ -286,7 +270,7 @@ impl Line {
             self.asked = true;
             self.out.frame(OpCode::Ping, b"");
         }
-        if moves || !self.out.bytes.is_empty() {
+        if moves || !self.out.is_empty() {
             self.settle(now, scratch);
         }
         self.plan(now);
@@ -527,7 +511,7 @@ impl Line {
     /// At the end of every step: when to look here again if nothing comes before.
     fn plan(&self, now: Instant) {
         self.look.set(match &self.state {
-            State::Talking(leg) if self.out.bytes.is_empty() => leg.look_at(now),
+            State::Talking(leg) if self.out.is_empty() => leg.look_at(now),
             State::Waiting | State::Talking(_) | State::Closing { .. } | State::Gone => now,
         });
     }
@@ -553,76 +537,5 @@ impl Drop for Line {
         {
             legs.talks_no_more(leg.call_sid());
         }
-    }
-}
-
-impl Outbox {
-    /// Takes the thread's room for this step, unless bytes wait in room of its own.
-    fn borrow(&mut self, scratch: &mut Scratch) {
-        if self.bytes.capacity() == 0 {
-            std::mem::swap(&mut self.bytes, &mut scratch.wire);
-        }
-    }
-
-    /// Gives the room back, unless bytes wait in it.
-    fn give_back(&mut self, scratch: &mut Scratch) {
-        if self.bytes.is_empty() && scratch.wire.capacity() == 0 {
-            std::mem::swap(&mut self.bytes, &mut scratch.wire);
-        } else if self.bytes.is_empty() {
-            self.bytes = Vec::new();
-        }
-    }
-
-    /// Forgets what nobody will read.
-    pub(super) fn discard(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-    }
-
-    /// One text message.
-    pub(super) fn text(&mut self, text: &[u8]) {
-        self.frame(OpCode::Text, text);
-    }
-
-    fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        // The longest head of an unmasked frame: two bytes and eight of length.
-        let mut head = [0; 10];
-        let size = Frame::new(true, opcode, None, Payload::Borrowed(payload)).fmt_head(&mut head);
-        self.bytes.extend_from_slice(&head[..size]);
-        self.bytes.extend_from_slice(payload);
-    }
-
-    /// Gives the kernel what it takes. An error means the carrier is gone.
-    fn flush(&mut self, write: &OwnedWriteHalf, now: Instant) -> io::Result<()> {
-        while self.sent < self.bytes.len() {
-            match write.try_write(&self.bytes[self.sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.sent += n;
-                    self.since = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let since = *self.since.get_or_insert(now);
-                    let waiting = self.bytes.len() - self.sent;
-                    if waiting > OUTBOX_BYTES
-                        || now.duration_since(since) > Duration::from_millis(STUCK_MS)
-                    {
-                        return Err(io::Error::new(
-                            io::ErrorKind::TimedOut,
-                            format!("{waiting} bytes wait and the carrier takes none"),
-                        ));
-                    }
-                    if self.sent > OUTBOX_BYTES {
-                        self.bytes.drain(..self.sent);
-                        self.sent = 0;
-                    }
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.bytes.clear();
-        self.sent = 0;
-        Ok(())
     }
 }

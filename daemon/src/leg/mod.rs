@@ -36,6 +36,7 @@ mod listener;
 mod mouth;
 #[cfg(test)]
 mod mouth_tests;
+mod outbox;
 mod phrases;
 mod responder;
 mod rests;
