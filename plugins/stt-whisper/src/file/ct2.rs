@@ -31,7 +31,7 @@ pub(crate) enum Ct2Error {
     #[error("it ends in the middle of {0}; it was not copied or joined completely: get it anew")]
     Cut(String),
     #[error(
-        "it does not begin as such a file does (version {0} where {VERSIONS:?} are known); is it the right file?"
+        "it does not begin as such a file does (version {0} where 2 to 6 are known); is it the right file?"
     )]
     Version(u32),
     #[error(

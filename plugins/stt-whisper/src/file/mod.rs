@@ -52,8 +52,8 @@ pub enum FileError {
     },
 }
 
-const GET_MODEL: &str = "`model` names a folder with model.bin and vocabulary.txt, or the model.bin in it; the README of \
-     stt-whisper says how to get one";
+/// Short, because the host shows 250 bytes of an error and the path comes before it.
+const GET_MODEL: &str = "give `model` the folder of model.bin and vocabulary.txt; stt-whisper's README says how to get one";
 
 /// A model as it was read.
 pub(crate) struct Files {
@@ -75,6 +75,13 @@ pub(crate) struct Suppressed {
 
 /// Reads a model from its folder, or from the path of its `model.bin`.
 pub(crate) fn read(path: &Path) -> Result<Files, FileError> {
+    if !path.exists() {
+        return Err(FileError::Missing {
+            what: "model",
+            path: path.to_owned(),
+            hint: GET_MODEL,
+        });
+    }
     let (folder, weights) = if path.is_dir() {
         (path, path.join("model.bin"))
     } else {
