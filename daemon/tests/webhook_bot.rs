@@ -140,3 +140,25 @@ fn a_bot_that_is_not_there_is_named_and_apologised_for() {
     );
     assert!(!text.contains("canary"), "{text}");
 }
+
+#[test]
+fn a_streaming_bot_is_spoken_sentence_by_sentence_while_it_writes() {
+    let bot = Bot::start("streaming_bot.py");
+    let daemon = daemon(bot.port);
+    let report = ring(
+        &daemon,
+        vec![wait(), Step::Say(speech()), wait(), Step::HangUp],
+    );
+    let rows = story(&daemon, &report);
+    assert_eq!(
+        said(&rows),
+        [
+            "Hello.",
+            "Let me think about that.",
+            "It will take a while, but not too long.",
+            "I have it now."
+        ]
+    );
+    println!("answered after {:?} ms", report.response_ms);
+    assert_eq!((report.violations, report.underruns), (0, 0));
+}
