@@ -26,6 +26,11 @@ pub(super) enum Planted {
     SpeaksBeforeTheEnd,
     AnswersOtherWords,
     AsksTwice,
+    SkipsAfterResume,
+    ResumesAfterBargeIn,
+    PlaysWhileHeld,
+    CutsTheFirm,
+    NeverResumes,
     NeverEnds,
 }
 
@@ -88,6 +93,14 @@ impl Call {
             (
                 self.pace_at.is_some_and(|at| at <= self.now),
                 "a pace that has passed",
+            ),
+            (
+                self.held.is_some() && self.pace_at.is_some(),
+                "a pace while the agent is stopped",
+            ),
+            (
+                self.held.is_some() && self.his_turn,
+                "the agent is stopped for the time being while the caller has the floor",
             ),
         ]
         .into_iter()

@@ -26,7 +26,7 @@ fn weight(letter: char) -> u64 {
 }
 
 /// Is it a letter of a script that puts no spaces between words?
-fn stands_alone(letter: char) -> bool {
+pub(super) fn stands_alone(letter: char) -> bool {
     matches!(letter,
         '\u{0E00}'..='\u{0EFF}' // Thai, Lao
         | '\u{1000}'..='\u{109F}' // Burmese

@@ -19,7 +19,7 @@ pub struct Mark {
     pub utterance: Utterance,
     /// Samples of that utterance that lie before the mark.
     pub samples: u64,
-    /// How many `Clear`s had been sent before this mark.
+    /// How often the carrier had been told to throw away what it held, by `Clear` or `Hold`, before this mark.
     pub epoch: u32,
 }
 

@@ -5,10 +5,11 @@
 //! lets everything follow that has become possible. A deadline is never armed or disarmed; `poll_timeout` reads
 //! it off the state, so none can be forgotten.
 
+use super::barge_in::Held;
 use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
-use super::input::{Input, Turn, Utterance, Why};
+use super::input::{Input, Stretch, Turn, Utterance, Why};
 use super::output::{Note, Output, Timer};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
@@ -111,6 +112,12 @@ pub struct Call {
     pub(super) playout: Playout,
     pub(super) pace_at: Option<CallTime>,
     pub(super) underruns: u32,
+    /// The caller has stopped the agent, perhaps for nothing.
+    pub(super) held: Option<Held>,
+    /// It was for nothing; but words of his that still come, from this stretch on, may tell otherwise.
+    pub(super) resumed: Option<Stretch>,
+    /// What was sent is being taken back: so many samples at least.
+    pub(super) taking_back: Option<u64>,
 
     pub(super) leaving: Option<Leaving>,
     /// The longest allowed time is over.
@@ -162,6 +169,9 @@ impl Call {
             playout: Playout::new(settings.mark_grace_ms),
             pace_at: None,
             underruns: 0,
+            held: None,
+            resumed: None,
+            taking_back: None,
             leaving: None,
             over: false,
             outputs: VecDeque::new(),
@@ -230,7 +240,8 @@ impl Call {
             Input::Marked(mark) => self.marked(now, mark),
             Input::Transcript { stretch, words } => self.transcribed(now, stretch, words),
             Input::Finished { stretch, percent } => self.judged(now, stretch, percent),
-            Input::TakenBack { .. } | Input::Returned(_) => {}
+            Input::TakenBack { samples } => self.taken_back(now, samples),
+            Input::Returned(_) => {}
             Input::Stop(why) => return self.end(now, why),
         }
         self.settle(now);
@@ -250,6 +261,9 @@ impl Call {
             return;
         }
         self.ear_timeout(now);
+        if due(self.resume_deadline()) {
+            self.resume(now);
+        }
         if due(self.transcriber_deadline()) {
             self.transcriber_is_late(now);
         }
@@ -284,6 +298,7 @@ impl Call {
         [
             (self.pace_at, Timer::Pace),
             (self.ear_deadline(), Timer::Endpoint),
+            (self.resume_deadline(), Timer::Resume),
             (self.transcriber_deadline(), Timer::PluginDeadline),
             (self.responder_deadline(), Timer::PluginDeadline),
             (self.moment_deadline(), Timer::PluginDeadline),
@@ -336,10 +351,12 @@ impl Call {
             return;
         }
         self.end_turn_if_over(now);
+        self.settle_held(now);
         self.pump(now);
         self.retire(now);
         self.take_keys(now);
         self.ask_for_first_words(now);
+        self.settle_held(now);
         self.throw_strays_away(now);
         self.ask_voice(now);
         match self.leaving {

@@ -11,20 +11,23 @@
 //! handle_timeout(now) ───────┘                             └── the next deadline and why (poll_timeout)
 //!
 //! ear     Quiet → Starting → Speaking → Stopping → Quiet
-//! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening;   Ended from anywhere
+//! floor   Greeting → Listening → Thinking → Speaking → Listening;   barge-in: Speaking → Listening, after a stop
+//!                                                            that may turn out to be none;   Ended from anywhere
 //! ```
 //!
 //! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?), `endpoint` (has he finished, by his
-//! words and their `sentence`?), `turns` (whose floor is it?) and `early` (what is asked before that is certain). The agent's side is `responders` (who answers, and with
+//! words and their `sentence`?), `turns` (whose floor is it?), `early` (what is asked before that is certain) and
+//! `barge_in` (what becomes of it if he speaks over the agent). The agent's side is `responders` (who answers, and with
 //! what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's
-//! ear), `speaking` (who makes their sound and when it is sent) and `playout` (what the caller has heard by now).
-//! `machine` holds them together and owns the deadlines.
+//! ear), `speaking` (who makes their sound and when it is sent), `playout` (what the caller has heard by now) and `heard`
+//! (which words that was). `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
 //!
 //! - Samples stand ready in one queue, in the order in which they were told. `Play` takes from its front, `Clear`
 //!   empties it. Sound of an utterance up to the last `Cancel` or after its own end, or of a turn up to the last
 //!   `CancelReply`, that still arrives is dropped there and need not be told.
+//! - `Hold` puts what was sent last and not heard in front again; how much that is comes back with `TakenBack`.
 //! - `Speak` names a voice by its place in the line; `Begun` says first who was asked and how many stand behind.
 //! - From `Speak` to the end of that utterance the responder's own sound is held back, or the two would mix.
 //! - Outputs are drained before the next entry; time never runs backwards (if it does, it is taken to stand still).

@@ -196,6 +196,8 @@ pub enum Timer {
     Endpoint,
     /// The carrier's buffer has room for more of what stands ready.
     Pace,
+    /// It was no barge-in: the agent goes on.
+    Resume,
     /// Nobody has spoken for too long.
     NoInput,
     /// A responder or a voice has not answered in time, or a voice has fallen silent.

@@ -154,6 +154,35 @@ impl Playout {
         self.open.clear();
     }
 
+    /// As `clear`, but what was not heard is going to be sent again. Returns how much that is.
+    pub(super) fn hold(&mut self, now: CallTime) -> u64 {
+        let lead = self.lead(now);
+        self.take_back(now, lead);
+        self.epoch += 1;
+        self.open.clear();
+        lead
+    }
+
+    /// So much of what was sent counts as not sent, heard or not. The head waits there.
+    pub(super) fn take_back(&mut self, now: CallTime, samples: u64) {
+        let head = self.head(now);
+        self.sent = self.sent.saturating_sub(samples);
+        self.head = head.min(self.sent);
+        self.head_at = now;
+    }
+
+    /// So much of what was taken back is not there, and will never be heard.
+    pub(super) fn skip(&mut self, samples: u64) {
+        self.sent += samples;
+        self.head = self.sent;
+    }
+
+    /// The silence until now was meant.
+    pub(super) fn rest(&mut self, now: CallTime) {
+        self.head = self.head(now);
+        self.head_at = now;
+    }
+
     #[cfg(test)]
     pub(super) fn open_marks(&self) -> usize {
         self.open.len()

@@ -64,6 +64,11 @@ pub(super) struct Saying {
     pub(super) arrived: u64,
     /// Samples sent.
     pub(super) sent: u64,
+    /// The story has been told that it began.
+    pub(super) said: bool,
+    /// Samples sent before some were taken back, and how many of them had been heard.
+    pub(super) sent_before: u64,
+    pub(super) heard_before: u64,
     /// Position in the playout of its first sample.
     pub(super) start: u64,
     /// Samples in front of its latest mark.
@@ -88,6 +93,9 @@ impl Saying {
             fallbacks: 0,
             arrived: 0,
             sent: 0,
+            said: false,
+            sent_before: 0,
+            heard_before: 0,
             start: 0,
             marked: 0,
             end_marked: false,
@@ -135,12 +143,25 @@ impl Saying {
     }
 
     /// Samples of it that reached the caller, if the head is at `head`.
-    fn heard(&self, head: u64) -> u64 {
+    pub(super) fn heard(&self, head: u64) -> u64 {
         if self.end_heard {
             self.sent
         } else {
-            head.saturating_sub(self.start).min(self.sent)
+            (head.saturating_sub(self.start).min(self.sent)).max(self.heard_before)
         }
+    }
+
+    /// The last of what was sent stands ready again, at most so much. Returns how much that is. The head had got to
+    /// `head`.
+    pub(super) fn take_back(&mut self, samples: u64, head: u64) -> u64 {
+        let count = samples.min(self.sent);
+        self.heard_before = self.heard(head);
+        self.sent_before = self.sent_before.max(self.sent);
+        self.sent -= count;
+        self.marked = self.marked.min(self.sent);
+        self.end_marked &= count == 0;
+        self.end_heard &= count == 0;
+        count
     }
 
     /// Has it been heard to its end, if the head is at `head`?
@@ -174,7 +195,7 @@ impl Saying {
             text: self.text.clone(),
             heard_bytes: self.heard_bytes(head),
             heard_ms: ms(self.heard(head)),
-            sent_ms: ms(self.sent),
+            sent_ms: ms(self.sent.max(self.sent_before)),
             whole: self.is_whole(head),
         }
     }

@@ -137,7 +137,11 @@ impl Call {
             .any(|saying| saying.stage == Stage::Queued);
         // On a live line the next sound has to find the queue empty; elsewhere a message to the carrier can wait.
         let wanted = queued || self.own_turns || self.stray > samples(MAX_STRAY_MS);
-        if self.stray > 0 && wanted && !self.sayings.iter().any(Saying::is_under_way) {
+        if self.stray > 0
+            && wanted
+            && !self.is_stopped()
+            && !self.sayings.iter().any(Saying::is_under_way)
+        {
             self.clear(now);
         }
     }
@@ -192,6 +196,9 @@ impl Call {
 
     /// A voice is late only when the line waits for it: one that is far ahead may well be held back.
     pub(super) fn voice_deadline(&self) -> Option<CallTime> {
+        if self.is_stopped() {
+            return None;
+        }
         let waits = |saying: &&Saying| saying.awaits_voice() && saying.ready() == 0;
         let patience_ms = self.patience_ms(self.sayings.iter().find(waits)?);
         (patience_ms > 0).then(|| self.voice_since.plus_ms(patience_ms))
@@ -226,8 +233,7 @@ impl Call {
     /// What was held back is given up: nothing of it has been sent.
     pub(super) fn forget_what_stands_ready(&mut self, now: CallTime) {
         if self.stray > 0 || self.sayings.iter().any(|saying| saying.ready() > 0) {
-            self.put(Output::Forget);
-            self.stray = 0;
+            self.forget();
         }
         if self.sayings.iter().any(Saying::is_under_way) {
             self.cancel_voice();
@@ -254,7 +260,7 @@ impl Call {
         let held_back = self.is_early();
         #[cfg(test)]
         let held_back = held_back && self.planted != Some(Planted::SpeaksBeforeTheEnd);
-        if held_back {
+        if held_back || self.is_stopped() {
             return;
         }
         while let Some(at) = self.sayings.iter().position(|saying| !saying.is_sent()) {
@@ -284,6 +290,8 @@ impl Call {
         let saying = &mut self.sayings[at];
         if saying.sent == 0 {
             saying.start = self.playout.sent();
+        }
+        if !std::mem::replace(&mut saying.said, true) {
             let (utterance, turn, text) = (saying.utterance, saying.turn, saying.text.clone());
             let answers = saying.answers(self.asked);
             self.note(Note::Said {
@@ -361,7 +369,7 @@ impl Call {
     }
 
     fn tell_heard(&mut self, saying: &Saying, head: u64) {
-        if saying.origin == Origin::Sound && saying.sent == 0 {
+        if saying.origin == Origin::Sound && !saying.said {
             return; // never begun, never told
         }
         if saying.answers(saying.turn) {
@@ -402,7 +410,9 @@ impl Call {
         let speaking = self.sayings.iter().any(Saying::is_under_way);
         #[cfg(test)]
         let speaking = speaking && !self.spares_what_was_sent();
-        if speaking || self.stray > 0 {
+        if self.held.take().is_some() || self.taking_back.is_some() {
+            self.forget();
+        } else if speaking || self.stray > 0 {
             self.clear(now);
         }
         if speaking {
@@ -430,7 +440,85 @@ impl Call {
     fn clear(&mut self, now: CallTime) {
         self.put(Output::Clear);
         self.playout.clear(now);
+        self.nothing_is_ready();
+    }
+
+    /// The same while the carrier holds nothing.
+    pub(super) fn forget(&mut self) {
+        self.put(Output::Forget);
+        self.nothing_is_ready();
+    }
+
+    fn nothing_is_ready(&mut self) {
+        self.taking_back = None;
         self.stray = 0;
         self.pace_at = None;
+    }
+
+    /// Is nothing sent, though something may stand ready?
+    fn is_stopped(&self) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Planted::PlaysWhileHeld) {
+            return false;
+        }
+        self.held.is_some() || self.taking_back.is_some()
+    }
+
+    /// Takes what was sent and not heard out of the carrier's hands, to be sent again.
+    pub(super) fn hold(&mut self, now: CallTime) {
+        let head = self.playout.head(now);
+        self.heard_up_to(Some(head));
+        let samples = self.playout.hold(now);
+        self.put(Output::Hold { samples });
+        self.set_back(samples, head);
+        self.taking_back = Some(samples);
+        self.pace_at = None;
+    }
+
+    /// The leg says how much stands ready again: what was not heard, and some before it so that it begins with a word.
+    pub(super) fn taken_back(&mut self, now: CallTime, samples: u64) {
+        let Some(expected) = self.taking_back.take() else {
+            return; // it was thrown away meanwhile
+        };
+        #[cfg(test)]
+        let samples = match self.planted {
+            Some(Planted::SkipsAfterResume) => samples - samples / 4,
+            _ => samples,
+        };
+        if let Some(more) = samples.checked_sub(expected) {
+            let head = self.playout.head(now);
+            self.playout.take_back(now, more);
+            let rest = self.set_back(more, head);
+            // Of an utterance that has left the ear: it is heard with the one that follows.
+            let mut sayings = self.sayings.iter_mut();
+            match sayings.find(|saying| saying.is_under_way() && !saying.is_sent()) {
+                Some(saying) => saying.arrived += rest,
+                None => self.stray += rest,
+            }
+        } else {
+            self.skip(expected - samples);
+        }
+    }
+
+    /// The last `samples` that were sent stand ready again. Returns how many of them belong to nobody.
+    fn set_back(&mut self, samples: u64, head: u64) -> u64 {
+        let mut rest = samples;
+        for saying in self.sayings.iter_mut().rev() {
+            if saying.sent > 0 && rest > 0 {
+                rest -= saying.take_back(rest, head);
+            }
+        }
+        rest
+    }
+
+    /// So much of what was taken back is lost.
+    fn skip(&mut self, samples: u64) {
+        self.playout.skip(samples);
+        let mut rest = samples;
+        for saying in &mut self.sayings {
+            let count = rest.min(saying.ready());
+            saying.sent += count;
+            rest -= count;
+        }
     }
 }

@@ -101,11 +101,38 @@ impl Transcript {
         });
     }
 
-    /// The latest stretch begins a turn.
-    pub(super) fn begin_turn(&mut self) {
-        self.turn_from = self.latest;
+    /// This stretch begins a turn.
+    pub(super) fn begin_turn(&mut self, from: Stretch) {
+        self.turn_from = from;
         self.earlier_text.clear();
         self.earlier_ms = 0;
+    }
+
+    fn since(&self, from: Stretch) -> impl Iterator<Item = &Spoken> {
+        self.stretches
+            .iter()
+            .filter(move |spoken| spoken.number >= from)
+    }
+
+    /// What is known by now of the words since the beginning of a stretch.
+    pub(super) fn words_since(&self, from: Stretch) -> String {
+        let mut text = String::new();
+        for spoken in self.since(from) {
+            join(&mut text, &spoken.text);
+        }
+        text
+    }
+
+    /// Are all of them there?
+    pub(super) fn is_whole_since(&self, from: Stretch) -> bool {
+        self.since(from)
+            .all(|spoken| spoken.progress == Progress::Whole)
+    }
+
+    /// Will there be no more of them, because they could not be written down?
+    pub(super) fn is_lost_since(&self, from: Stretch) -> bool {
+        self.since(from)
+            .all(|spoken| spoken.progress == Progress::Lost)
     }
 
     fn of_turn(&self) -> impl Iterator<Item = &Spoken> {

@@ -4,7 +4,7 @@
 use super::ear::Noticed;
 #[cfg(test)]
 use super::faults::Planted;
-use super::input::Why;
+use super::input::{Stretch, Why};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;
@@ -16,9 +16,12 @@ pub(super) const MAX_WAITING_KEYS: usize = 32;
 impl Call {
     pub(super) fn heard(&mut self, now: CallTime, voiced: bool) {
         let noticed = self.ear.frame(now, voiced);
+        if voiced {
+            self.stop_if_spoken_over(now, noticed == Some(Noticed::Started));
+        }
         self.noticed(now, noticed);
         if voiced {
-            self.spoke_over(now);
+            self.weigh_voice(now);
         }
     }
 
@@ -94,13 +97,19 @@ impl Call {
     /// What he says from the beginning of this stretch is a turn. Should the stretch be over already, so is the turn,
     /// as soon as its words are there.
     pub(super) fn begin_turn(&mut self) {
+        self.begin_turn_from(self.transcript.latest());
+    }
+
+    /// The same, from the beginning of an earlier stretch.
+    pub(super) fn begin_turn_from(&mut self, from: Stretch) {
         let turn = self.asked + 1;
         self.floor = Floor::Listening;
         self.his_turn = true;
         self.asked_early = 0;
         self.no_inputs = 0;
         self.first_words = false;
-        self.transcript.begin_turn();
+        self.resumed = None;
+        self.transcript.begin_turn(from);
         self.put(Output::SpeechStarted { turn });
         self.note(Note::CallerStarted { turn });
         if self.ear.paused() {

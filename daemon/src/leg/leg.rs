@@ -51,6 +51,8 @@ pub(super) struct Leg {
     heard: u64,
     /// When the core wants to be looked at though nothing happened; asked of it once per step, not once per tick.
     deadline: Option<CallTime>,
+    /// What the core has to be told of `Hold` once its other outputs are done.
+    taken_back: Option<u64>,
     first_audio_out: bool,
     hang_up: bool,
     /// The core wants the call to leave its stream.
@@ -99,6 +101,7 @@ impl Leg {
             turn: 0,
             heard: 0,
             deadline: None,
+            taken_back: None,
             first_audio_out: false,
             hang_up: false,
             departure: None,
@@ -325,12 +328,20 @@ impl Leg {
             while let Some(output) = self.call.poll_output() {
                 self.carry_out(output, now, out, scratch);
             }
+            if let Some(samples) = self.taken_back.take() {
+                self.call
+                    .handle_input(self.call_time(now), Input::TakenBack { samples });
+                continue;
+            }
             let moved = self.pump_voice(now, scratch)
                 || self.pump_listeners(now)
                 || self.pump_responder(now);
             if !moved {
                 break;
             }
+        }
+        if self.call.floor() == Floor::Listening {
+            self.mouth.rest();
         }
         self.deadline = self.call.poll_timeout().map(|(deadline, _)| deadline);
     }
@@ -379,11 +390,14 @@ impl Leg {
                 out.text(&scratch.json);
             }
             Output::Clear => {
+                self.silence_line(out, scratch);
                 self.mouth.clear();
-                scratch.json.clear();
-                wire::write_clear(&mut scratch.json, &self.stream_sid);
-                out.text(&scratch.json);
             }
+            Output::Hold { samples } => {
+                self.silence_line(out, scratch);
+                self.taken_back = Some(self.mouth.hold(samples));
+            }
+            Output::Forget => self.mouth.clear(),
             Output::Cancel { utterance } => self.mouth.cancel(utterance),
             Output::CancelReply { turn, heard } => self.responder.cancel(turn, &heard),
             Output::SaidSoFar { turn, text } => {
@@ -391,7 +405,6 @@ impl Leg {
                     .tell(kind::PARTIAL, 0, turn, self.heard, text.as_bytes());
             }
             Output::Transcribe { stretch, heard } => self.transcribe(stretch, heard, now, scratch),
-            Output::Hold { .. } | Output::Forget => {}
             Output::Depart(Departure::Digits(keys)) => self.departure = Some(Away::Keys(keys)),
             Output::Depart(Departure::Transfer(number)) => {
                 self.transferred = true;
@@ -475,6 +488,13 @@ impl Leg {
             transcribers: self.transcriber.as_ref().map(|listener| listener.lineup()),
         };
         story::tell(&self.house, &self.guest, &lines, note);
+    }
+
+    /// The carrier throws away what it holds.
+    fn silence_line(&self, out: &mut Outbox, scratch: &mut Scratch) {
+        scratch.json.clear();
+        wire::write_clear(&mut scratch.json, &self.stream_sid);
+        out.text(&scratch.json);
     }
 
     fn play(&mut self, samples: u64, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {

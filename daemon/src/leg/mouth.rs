@@ -11,6 +11,7 @@ use super::rests::{Asked, Step};
 use super::speakers::Speaker;
 use super::voices::Open;
 use super::{Guest, House, Roster};
+use crate::media::edge::{fade_in, word_edge};
 use crate::media::mulaw;
 use crate::media::resample::Resampler;
 use std::sync::Arc;
@@ -20,6 +21,13 @@ use voice_plugin::abi::kind;
 
 /// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
 pub(super) const READY_SAMPLES: usize = 16_000;
+
+/// Samples kept after they were sent, so that they can be sent again: the longest lead, and a second in which the edge
+/// of a word is looked for.
+const KEPT_SAMPLES: usize = 24_000;
+
+/// What is no longer kept is moved away when it has become so much: moving costs more than holding a second of sound.
+const SPENT_SAMPLES: usize = 8000;
 
 /// What the core asks for with `Speak`.
 #[derive(Debug)]
@@ -106,7 +114,7 @@ enum Source {
     Failed(String),
 }
 
-/// Samples in order of arrival, µ-law, with a bound.
+/// Samples in order of arrival, µ-law, with a bound; and those played last, as long as somebody speaks.
 #[derive(Debug, Default)]
 struct Ready {
     samples: Vec<u8>,
@@ -448,6 +456,20 @@ impl Mouth {
         self.ready.samples.clear();
         self.ready.played = 0;
     }
+
+    /// The last `samples` that were taken were not heard: they stand ready again, and some before them so that it
+    /// begins at the edge of a word. Returns how many do.
+    pub(super) fn hold(&mut self, samples: u64) -> u64 {
+        self.ready
+            .take_back(usize::try_from(samples).unwrap_or(usize::MAX)) as u64
+    }
+
+    /// Nobody speaks: what was played need not be kept. Cheap if there is nothing.
+    pub(super) fn rest(&mut self) {
+        if self.saying.is_none() && self.ready.played == self.ready.samples.len() {
+            self.ready = Ready::default();
+        }
+    }
 }
 
 impl Saying {
@@ -469,11 +491,21 @@ impl Ready {
     }
 
     fn push(&mut self, samples: &[u8]) {
-        if self.played > 0 {
-            self.samples.drain(..self.played);
-            self.played = 0;
+        if self.played > KEPT_SAMPLES + SPENT_SAMPLES {
+            self.samples.drain(..self.played - KEPT_SAMPLES);
+            self.played = KEPT_SAMPLES;
         }
         self.samples.extend_from_slice(samples);
+    }
+
+    fn take_back(&mut self, samples: usize) -> usize {
+        if samples == 0 {
+            return 0; // all of it was heard
+        }
+        let cut = self.played.saturating_sub(samples);
+        let from = word_edge(&self.samples[..cut]);
+        fade_in(&mut self.samples[from..self.played]);
+        std::mem::replace(&mut self.played, from) - from
     }
 
     fn take(&mut self, samples: usize) -> &[u8] {
@@ -534,6 +566,47 @@ mod tests {
         assert!(ready.take(100).is_empty());
         ready.push(&vec![0; READY_SAMPLES]);
         assert_eq!(ready.room(), 0);
+    }
+
+    #[test]
+    fn what_was_not_heard_stands_ready_again_from_the_edge_of_a_word() {
+        let mut ready = Ready::default();
+        let loud = |n: usize| vec![mulaw::encode_sample(8000); n];
+        ready.push(&[loud(4000), vec![0xFF; 400], loud(4000)].concat());
+        ready.take(8400);
+        ready.push(&[7]);
+        // 1600 were not heard; the gap ends 2400 before those, and half of the shortest one is repeated
+        assert_eq!(ready.take_back(1600), 4000 + 160);
+        assert_eq!(ready.take(160), [0xFF; 160], "and silence fades in as such");
+        assert_eq!(ready.take(4000), loud(4000));
+        assert_eq!(ready.take(9), [7]);
+        assert_eq!(ready.take_back(0), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_no_more_is_taken_back() {
+        let mut ready = Ready::default();
+        for _ in 0..1000 {
+            ready.push(&[0x80; 800]);
+            ready.take(800);
+            assert!(ready.samples.len() <= KEPT_SAMPLES + SPENT_SAMPLES + 800);
+        }
+        let kept = ready.samples.len();
+        assert!(kept >= KEPT_SAMPLES);
+        assert_eq!(ready.take_back(usize::MAX), kept);
+        assert_eq!(ready.take(usize::MAX).len(), kept);
+    }
+
+    #[test]
+    fn a_mouth_that_rests_holds_no_memory() {
+        let mut mouth = Mouth::new(None);
+        mouth.add(&[0; 1600]);
+        mouth.take(800);
+        mouth.rest();
+        assert_eq!(mouth.ready.samples.len(), 1600, "some of it stands ready");
+        mouth.take(800);
+        mouth.rest();
+        assert_eq!(mouth.ready.samples.capacity(), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 pub mod correlate;
 pub mod detect;
+pub mod edge;
 pub mod frame;
 pub mod level;
 pub mod mulaw;

@@ -2,11 +2,13 @@
 //! `world` that plays everybody else. `doors` holds what `Call` lets in and what it refuses,
 //! `splitter` where an answer is cut.
 
+mod barge_in;
 mod chart;
 mod doors;
 mod early;
 mod endpoint;
 mod listener;
+mod mouth;
 mod prompts;
 mod responders;
 mod rules;

@@ -18,6 +18,7 @@ fn agent() -> Settings {
         goodbye_text: Some("bye".into()),
         no_input_ms: 1000,
         no_input_limit: 1,
+        resume_ms: 0,
         ..Settings::default()
     }
 }

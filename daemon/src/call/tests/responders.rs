@@ -182,6 +182,7 @@ fn patient() -> Settings {
         one_moment_ms: 1000,
         one_moment_text: Some("moment".into()),
         responder_deadline_ms: 1500,
+        resume_ms: 0,
         ..agent()
     }
 }

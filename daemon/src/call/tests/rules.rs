@@ -19,6 +19,7 @@ fn agent() -> Settings {
         no_input_limit: 1,
         reply_deadline_ms: 1000,
         mark_grace_ms: 500,
+        resume_ms: 0,
         ..Settings::default()
     }
 }

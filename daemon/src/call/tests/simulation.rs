@@ -17,7 +17,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::world::{Does, Event, Fate, Manner, World, Writes};
+use super::world::{Does, Event, FIRM, Fate, Manner, World, Writes};
 use crate::call::faults::Planted;
 use crate::call::input::Why;
 use crate::call::output::{Note, Output, Sounded};
@@ -70,7 +70,9 @@ impl Dice {
     }
 
     fn sentence(&mut self, longest: u64) -> String {
-        "x".repeat(self.from(1, longest) as usize)
+        let letters = 1..=self.from(1, longest);
+        let letter = |n: u64| if n.is_multiple_of(4) { ' ' } else { 'x' };
+        letters.map(letter).collect()
     }
 }
 
@@ -83,6 +85,11 @@ fn settings(dice: &mut Dice) -> Settings {
         end_of_turn_ms: dice.from(1, 8) * 100,
         barge_in: !dice.once_in(4),
         barge_in_ms: dice.from(0, 8) * 50,
+        resume_ms: dice.from(0, 3) * 250,
+        barge_in_certain_ms: dice.from(0, 8) * 100,
+        barge_in_words: dice.from(0, 3) as u32,
+        barge_in_immune_ms: dice.from(0, 2) * 200,
+        back_channels: vec!["mm hm".into()],
         no_input_ms: dice.from(0, 4) * 500,
         no_input_text: sentence(dice),
         no_input_limit: dice.from(0, 3) as u32,
@@ -213,7 +220,11 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
             3 if dice.once_in(3) => does.push((at, Does::Waits(dice.from(0, 2) * 400))),
             0 => does.extend((0..dice.from(1, 40)).map(|n| (at + n * 20, Does::Sounds(160)))),
             1 => does.push((at, Does::Sounds(dice.from(1, 20_000)))),
-            4 if dice.once_in(2) => does.push((at, Does::Insists(dice.sentence(12)))),
+            5 if dice.once_in(2) => {
+                let firm = FIRM.to_owned() + &dice.sentence(12);
+                does.push((at, Does::Insists(firm)));
+            }
+            4 if dice.once_in(4) => does.push((at, Does::Speaks(dice.from(0, 2) as u32))),
             _ => does.push((at, Does::Says(dice.sentence(12)))),
         }
     }
@@ -231,6 +242,9 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
 fn writes(dice: &mut Dice, heard: Sounded) -> Vec<(u64, Writes)> {
     let after_ms = dice.from(0, 400);
     let text = |dice: &mut Dice| {
+        if dice.once_in(4) {
+            return "Mm-hm.".into();
+        }
         let ends = ["", ".", "?", ",", " and"][dice.from(0, 4) as usize];
         dice.sentence(12) + ends
     };
@@ -344,7 +358,9 @@ fn made_up(seed: u64) -> (World, CallTime) {
     }
     let loses = [0, 3, 20][dice.from(0, 2) as usize];
     let dice = Rc::new(RefCell::new(dice));
-    let (one, two, three, four) = (dice.clone(), dice.clone(), dice.clone(), dice);
+    let (one, two, three) = (dice.clone(), dice.clone(), dice.clone());
+    let (four, five) = (dice.clone(), dice);
+    world.edge = Box::new(move || five.borrow_mut().from(0, 4) / 2 * 900);
     world.responder = Box::new(move |_| answers(&mut one.borrow_mut()));
     world.voice = Box::new(move |_, _| manner(&mut two.borrow_mut()));
     world.marks = Box::new(move || fate(&mut three.borrow_mut(), loses));
@@ -421,6 +437,9 @@ fn no_accident_breaks_a_rule() {
 const EXPECTED: &[&str] = &[
     "Answered",
     "BargeIn",
+    "Hold",
+    "Forget",
+    "Resumed",
     "CancelReply",
     "Clear",
     "Heard whole",
@@ -523,6 +542,11 @@ fn planted_bugs_are_found() {
         Planted::LetsTheReplacedSpeakOn,
         Planted::SaysAgainWhatWasHeard,
         Planted::WaitsForTheSilent,
+        Planted::SkipsAfterResume,
+        Planted::ResumesAfterBargeIn,
+        Planted::PlaysWhileHeld,
+        Planted::CutsTheFirm,
+        Planted::NeverResumes,
         Planted::ForgetsTheWords,
         Planted::AsksBeforeTheWords,
         Planted::KeepsTheVerdict,

@@ -3,12 +3,16 @@
 //! is checked at every step. Charts draw what happened in it; the simulation fills it with accidents.
 
 use super::listener::Listener;
+use super::mouth::Mouth;
 use crate::call::input::{Input, Mark, Reply, Speech, Stretch, Turn, Utterance, Why, Words};
 use crate::call::machine::{Call, Floor};
 use crate::call::output::{Note, Output, Prompt, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, ms, samples};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A text that begins so cannot be interrupted.
+pub(super) const FIRM: &str = "!";
 
 /// What a responder does, some time after it was asked.
 #[derive(Clone, Debug)]
@@ -105,7 +109,7 @@ pub(super) enum Event {
 }
 
 /// Whose samples these are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     Voice(Utterance),
     Responder(Turn),
@@ -143,6 +147,8 @@ pub(super) struct World {
     pub(super) latency_ms: u64,
     /// How late a deadline is noticed.
     pub(super) wake_ms: u64,
+    /// How much more the leg takes back than was not heard, to begin with a word.
+    pub(super) edge: Box<dyn FnMut() -> u64>,
     /// Does the leg hold the responder's sound back while the voice delivers, as it should?
     pub(super) holds_back: bool,
     pub(super) log: Vec<(CallTime, Output)>,
@@ -155,7 +161,7 @@ pub(super) struct World {
     sequence: u64,
     same_time: u32,
 
-    ready: VecDeque<(Owner, u64)>,
+    mouth: Mouth,
     held: VecDeque<(Turn, u64)>,
     owed: BTreeSet<Utterance>,
     /// Utterances the voice has not delivered to their end.
@@ -184,6 +190,10 @@ pub(super) struct World {
     cancelled: Utterance,
     cleared: Utterance,
     clears: u32,
+    /// How often the agent was stopped for the time being.
+    holds: u64,
+    /// How much more was taken back in all.
+    more_ms: u64,
     plays_until: CallTime,
     open: Vec<Mark>,
     whole: Option<Utterance>,
@@ -213,6 +223,7 @@ impl World {
             transcriber: Box::new(|_, _| Vec::new()),
             latency_ms: 0,
             wake_ms: 0,
+            edge: Box::new(|| 0),
             holds_back: true,
             log: Vec::new(),
             heard: Vec::new(),
@@ -222,7 +233,7 @@ impl World {
             events: BTreeMap::new(),
             sequence: 0,
             same_time: 0,
-            ready: VecDeque::new(),
+            mouth: Mouth::default(),
             held: VecDeque::new(),
             owed: BTreeSet::new(),
             unfinished: BTreeSet::new(),
@@ -242,6 +253,8 @@ impl World {
             cancelled: 0,
             cleared: 0,
             clears: 0,
+            holds: 0,
+            more_ms: 0,
             plays_until: CallTime(0),
             open: Vec::new(),
             whole: None,
@@ -323,6 +336,7 @@ impl World {
         if let Some(since) = self.unheard_since
             && patience_ms > 0
             && !self.mixed
+            && !self.mouth.is_held()
             && self.done.is_none()
             && self.now > since.plus_ms(patience_ms + self.wake_ms)
         {
@@ -391,7 +405,7 @@ impl World {
                     self.mixed |= self.speaking != Some(utterance);
                     self.sounded.insert(utterance);
                     self.unheard_since = None;
-                    self.ready.push_back((Owner::Voice(utterance), samples));
+                    self.mouth.add(Owner::Voice(utterance), samples);
                 }
                 // A leg need not tell of what it drops; one that does has to be survived.
                 self.tell(Input::Speech {
@@ -541,7 +555,7 @@ impl World {
                     return; // the ring drops it
                 }
                 self.mixed |= self.speaking.is_some();
-                self.ready.push_back((Owner::Responder(turn), *samples));
+                self.mouth.add(Owner::Responder(turn), *samples);
                 Reply::Audio { samples: *samples }
             }
         };
@@ -552,6 +566,8 @@ impl World {
     fn obey(&mut self) {
         let mut cleared_now = false;
         let mut barged_in = false;
+        let mut taken_back = None;
+        let mut firm_cut = false;
         while let Some(output) = self.call.poll_output() {
             self.log.push((self.now, output.clone()));
             if self.done.is_some() {
@@ -586,11 +602,6 @@ impl World {
                     self.wrong(format!("{output:?} before the turn had ended"));
                 }
                 Output::Play { samples } => self.play(samples),
-                Output::Forget => {
-                    self.cleared = self.utterance;
-                    self.replaced = None;
-                    self.ready.clear();
-                }
                 Output::Mark(mark) => {
                     if mark.epoch != self.clears {
                         self.wrong(format!("{mark:?} after {} clears", self.clears));
@@ -602,8 +613,32 @@ impl World {
                     self.clears += 1;
                     self.cleared = self.utterance;
                     self.replaced = None;
-                    self.ready.clear();
+                    self.mouth.forget();
                     self.later(self.latency_ms, Event::Clears);
+                }
+                Output::Forget => {
+                    cleared_now = true;
+                    self.cleared = self.utterance;
+                    self.replaced = None;
+                    self.mouth.forget();
+                }
+                Output::Hold { samples } => {
+                    self.holds += 1;
+                    self.clears += 1;
+                    self.later(self.latency_ms, Event::Clears);
+                    let more = (self.edge)();
+                    self.more_ms += ms(more);
+                    match self.mouth.hold(samples, more) {
+                        Ok(back) => taken_back = Some(back),
+                        Err(wrong) => self.wrong(wrong),
+                    }
+                }
+                Output::Note(Note::Resumed { .. }) => {
+                    if !self.mouth.is_held() {
+                        self.wrong("the agent goes on and was not stopped".into());
+                    }
+                    self.mouth.resume();
+                    self.unheard_since = self.unheard_since.map(|_| self.now);
                 }
                 Output::Cancel { utterance } => {
                     self.cancelled = utterance;
@@ -623,12 +658,26 @@ impl World {
                 }
                 Output::Note(Note::Heard {
                     utterance,
+                    text,
+                    heard_bytes,
                     heard_ms,
                     sent_ms,
                     whole,
-                    ..
                 }) => {
                     self.was_heard(utterance, heard_ms, sent_ms, whole);
+                    if text.get(..heard_bytes).is_none() || whole && heard_bytes < text.len() {
+                        self.wrong(format!(
+                            "{heard_bytes} bytes heard of {text:?}, whole: {whole}"
+                        ));
+                    }
+                    if whole && !self.mixed && !self.mouth.is_played(utterance) {
+                        self.wrong(format!(
+                            "utterance {utterance} was heard whole and not played so"
+                        ));
+                    }
+                    if text.starts_with(FIRM) && heard_ms > 0 && !whole {
+                        firm_cut = true;
+                    }
                 }
                 Output::Note(Note::VoiceReplaced {
                     utterance,
@@ -705,12 +754,10 @@ impl World {
                 Output::HeardWhole { .. }
                 | Output::HangUp
                 | Output::SaidSoFar { .. }
-                | Output::Hold { .. }
                 | Output::Depart(_)
                 | Output::Note(
                     Note::Said { .. }
                     | Note::Transcript { .. }
-                    | Note::Resumed { .. }
                     | Note::TranscriberReplaced { .. }
                     | Note::Departed { .. }
                     | Note::Returned { .. }
@@ -724,10 +771,17 @@ impl World {
                 ) => {}
             }
         }
-        // A key that waited behind what he interrupted is a turn at once.
+        if barged_in && firm_cut {
+            self.wrong("the caller cut off what he cannot interrupt".into());
+        }
+        // A key that waited behind what he interrupted is a turn at once, and so is speech that was over.
         let given_away = matches!(self.call.floor(), Floor::Listening | Floor::Thinking);
         if barged_in && (!cleared_now || !given_away) {
             self.wrong("a barge-in that did not clear, or did not give the floor away".into());
+        }
+        if let Some(samples) = taken_back.filter(|_| self.done.is_none()) {
+            self.tell(Input::TakenBack { samples });
+            self.obey();
         }
         if self.done.is_none()
             && self.call.poll_timeout().is_none()
@@ -869,17 +923,11 @@ impl World {
             ));
         }
         while count > 0 {
-            let Some((owner, ready)) = self.ready.front_mut() else {
-                return self.wrong(format!(
-                    "{count} samples were played that do not stand ready"
-                ));
+            let (owner, piece) = match self.mouth.play(count) {
+                Ok(played) => played,
+                Err(wrong) => return self.wrong(wrong),
             };
-            let (owner, piece) = (*owner, count.min(*ready));
-            *ready -= piece;
             count -= piece;
-            if *ready == 0 {
-                self.ready.pop_front();
-            }
             if matches!(owner, Owner::Voice(utterance) if utterance <= self.cleared) {
                 self.wrong(format!("{owner:?} is played after it was cleared"));
             }
@@ -912,8 +960,11 @@ impl World {
         }
         // Between marks the clock may be ahead of the carrier by the way there, and by as much as messages of this
         // instant, which have not been carried out yet.
+        // Each time the agent was stopped, what was on the way there is told and was not heard; and what was taken back
+        // of the utterance before counts to this one.
+        let ahead_ms = (self.latency_ms + 1) * (1 + self.holds) + self.more_ms;
         let truth_ms = self.heard_ms(Owner::Voice(utterance));
-        let strict = self.holds_back && !self.mixed && heard_ms > truth_ms + self.latency_ms + 1;
+        let strict = self.holds_back && !self.mixed && heard_ms > truth_ms + ahead_ms;
         if strict
             && self
                 .heard
