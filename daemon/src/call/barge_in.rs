@@ -90,7 +90,7 @@ impl Call {
     fn at_ear(&self, now: CallTime) -> Option<&Saying> {
         let head = self.playout.head(now);
         let mut sayings = self.sayings.iter();
-        sayings.find(|saying| !saying.is_whole(head))
+        sayings.find(|saying| !saying.is_sent() || saying.heard(head) < saying.sent)
     }
 
     fn utterance_at_ear(&self, now: CallTime) -> Utterance {
@@ -123,7 +123,7 @@ impl Call {
         let Some(from) = self.held.map(|held| held.from).or(self.resumed) else {
             return;
         };
-        if self.own_turns || !self.may_be_stopped() || self.is_firm(now) {
+        if self.away.is_some() || self.own_turns || !self.may_be_stopped() || self.is_firm(now) {
             return;
         }
         let text = self.transcript.words_since(from);

@@ -31,6 +31,8 @@ pub(super) enum Planted {
     PlaysWhileHeld,
     CutsTheFirm,
     NeverResumes,
+    DepartsTooEarly,
+    ForgetsWhatWasOnItsWay,
     NeverEnds,
 }
 

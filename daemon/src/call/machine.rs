@@ -5,11 +5,12 @@
 //! lets everything follow that has become possible. A deadline is never armed or disarmed; `poll_timeout` reads
 //! it off the state, so none can be forgotten.
 
+use super::away::Away;
 use super::barge_in::Held;
 use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
-use super::input::{Input, Stretch, Turn, Utterance, Why};
+use super::input::{Departure, Input, Stretch, Turn, Utterance, Why};
 use super::output::{Note, Output, Timer};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
@@ -120,6 +121,10 @@ pub struct Call {
     pub(super) taking_back: Option<u64>,
 
     pub(super) leaving: Option<Leaving>,
+    /// The call will leave its stream when the agent has finished speaking.
+    pub(super) departing: Option<Departure>,
+    /// It has none.
+    pub(super) away: Option<Away>,
     /// The longest allowed time is over.
     over: bool,
     pub(super) outputs: VecDeque<Output>,
@@ -173,6 +178,8 @@ impl Call {
             resumed: None,
             taking_back: None,
             leaving: None,
+            departing: None,
+            away: None,
             over: false,
             outputs: VecDeque::new(),
             #[cfg(test)]
@@ -233,6 +240,10 @@ impl Call {
         match input {
             // Who takes his own turns also listens himself; these frames are all there is on a live line.
             Input::Heard { .. } if self.own_turns => return,
+            // Of a stream that is no more.
+            Input::Heard { .. } | Input::Digit(_) | Input::Marked(_) if self.away.is_some() => {
+                return;
+            }
             Input::Heard { voiced } => self.heard(now, voiced),
             Input::Digit(digit) => self.digit(now, digit),
             Input::Reply { turn, reply } => self.replied(now, turn, reply),
@@ -241,7 +252,8 @@ impl Call {
             Input::Transcript { stretch, words } => self.transcribed(now, stretch, words),
             Input::Finished { stretch, percent } => self.judged(now, stretch, percent),
             Input::TakenBack { samples } => self.taken_back(now, samples),
-            Input::Returned(_) => {}
+            Input::Returned(back) => self.returned(now, back),
+            Input::Stop(Why::StreamLost) if self.started => self.lose_stream(now),
             Input::Stop(why) => return self.end(now, why),
         }
         self.settle(now);
@@ -257,7 +269,10 @@ impl Call {
         while due(self.max_call_deadline()) && self.floor != Floor::Ended {
             self.too_long(now);
         }
-        if self.floor == Floor::Ended {
+        if due(self.return_deadline()) && self.floor != Floor::Ended {
+            self.end(now, Why::StreamLost);
+        }
+        if self.floor == Floor::Ended || self.away.is_some() {
             return;
         }
         self.ear_timeout(now);
@@ -295,7 +310,11 @@ impl Call {
         if self.floor == Floor::Ended {
             return None;
         }
-        [
+        let without_stream = [
+            (self.max_call_deadline(), Timer::MaxCall),
+            (self.return_deadline(), Timer::Return),
+        ];
+        let with_stream = [
             (self.pace_at, Timer::Pace),
             (self.ear_deadline(), Timer::Endpoint),
             (self.resume_deadline(), Timer::Resume),
@@ -305,11 +324,11 @@ impl Call {
             (self.voice_deadline(), Timer::PluginDeadline),
             (self.no_input_deadline(), Timer::NoInput),
             (self.playout.due(), Timer::MarkOverdue),
-            (self.max_call_deadline(), Timer::MaxCall),
-        ]
-        .into_iter()
-        .filter_map(|(deadline, timer)| Some((deadline?, timer)))
-        .min_by_key(|(deadline, _)| *deadline)
+        ];
+        let with_stream = with_stream.into_iter().filter(|_| self.away.is_none());
+        (without_stream.into_iter().chain(with_stream))
+            .filter_map(|(deadline, timer)| Some((deadline?, timer)))
+            .min_by_key(|(deadline, _)| *deadline)
     }
 
     /// Who may speak now.
@@ -347,7 +366,7 @@ impl Call {
 
     /// Lets everything follow that has become possible.
     fn settle(&mut self, now: CallTime) {
-        if self.floor == Floor::Ended {
+        if self.floor == Floor::Ended || self.away.is_some() {
             return;
         }
         self.end_turn_if_over(now);
@@ -359,6 +378,9 @@ impl Call {
         self.settle_held(now);
         self.throw_strays_away(now);
         self.ask_voice(now);
+        if self.leave_stream(now) {
+            return;
+        }
         match self.leaving {
             Some(leaving) if self.sayings.is_empty() => self.hang_up(now, leaving.why),
             Some(_) | None => self.pass_floor(now),
@@ -403,6 +425,9 @@ impl Call {
     }
 
     fn too_long(&mut self, now: CallTime) {
+        if self.away.is_some() {
+            return self.end(now, Why::TooLong);
+        }
         if std::mem::replace(&mut self.over, true) {
             return self.hang_up(
                 now,
@@ -443,7 +468,7 @@ impl Call {
         self.end(now, why);
     }
 
-    fn end(&mut self, now: CallTime, why: Why) {
+    pub(super) fn end(&mut self, now: CallTime, why: Why) {
         self.tell_what_was_cut(self.playout.head(now));
         self.note(Note::Ended { why });
         self.put(Output::Done(why));

@@ -20,7 +20,7 @@
 //! `barge_in` (what becomes of it if he speaks over the agent). The agent's side is `responders` (who answers, and with
 //! what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's
 //! ear), `speaking` (who makes their sound and when it is sent), `playout` (what the caller has heard by now) and `heard`
-//! (which words that was). `machine` holds them together and owns the deadlines.
+//! (which words that was). `away` is what becomes of both when the call leaves its stream. `machine` holds them together and owns the deadlines.
 //!
 //! What the core expects of the one who drives it:
 //!
@@ -36,6 +36,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 #![forbid(unsafe_code)]
 
+mod away;
 mod barge_in;
 mod ear;
 mod early;

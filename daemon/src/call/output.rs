@@ -204,6 +204,8 @@ pub enum Timer {
     PluginDeadline,
     /// The last mark has not come back in time.
     MarkOverdue,
+    /// A stream that broke has not come back in time.
+    Return,
     /// The call has lasted as long as it may.
     MaxCall,
 }

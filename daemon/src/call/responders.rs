@@ -175,7 +175,7 @@ impl Call {
                 self.silence_ms = (after_ms > 0).then_some(after_ms);
                 self.has_acted();
             }
-            Reply::Depart(_) => self.has_acted(),
+            Reply::Depart(to) => self.reply_depart(turn, to),
             Reply::Firm(text) => {
                 self.say_pieces(turn, true);
                 self.reply_text(turn, text, true);
@@ -237,7 +237,7 @@ impl Call {
         }
     }
 
-    fn has_acted(&mut self) {
+    pub(super) fn has_acted(&mut self) {
         if let Some(open) = &mut self.reply {
             open.acted = true;
         }
@@ -322,7 +322,7 @@ impl Call {
                 let mut saying = Saying::new(turn, text, Origin::Words);
                 saying.firm = firm;
                 saying.speaker = self.speaker;
-                self.sayings.push_back(saying);
+                self.queue(saying);
             }
         }
     }
@@ -352,7 +352,7 @@ impl Call {
         let mut saying = Saying::new(turn, Cow::Borrowed(""), Origin::Sound);
         saying.utterance = self.utterance;
         saying.stage = Stage::Arriving;
-        self.sayings.push_back(saying);
+        self.queue(saying);
         self.sound_arrived(now, samples);
     }
 

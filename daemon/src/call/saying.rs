@@ -51,6 +51,8 @@ pub(super) struct Saying {
     pub(super) origin: Origin,
     /// The caller cannot interrupt it.
     pub(super) firm: bool,
+    /// It is said when the call is back in a stream.
+    pub(super) when_back: bool,
     /// Who says it: a number of the leg's.
     pub(super) speaker: u32,
     pub(super) stage: Stage,
@@ -86,6 +88,7 @@ impl Saying {
             text,
             origin,
             firm: false,
+            when_back: false,
             speaker: 0,
             stage: Stage::Queued,
             broken: false,

@@ -32,8 +32,7 @@ impl Call {
     /// One of the agent's own sentences. An empty one is no sentence.
     pub(super) fn say(&mut self, text: String, origin: Origin) {
         if !text.trim().is_empty() {
-            self.sayings
-                .push_back(Saying::new(self.asked, Cow::Owned(text), origin));
+            self.queue(Saying::new(self.asked, Cow::Owned(text), origin));
         }
     }
 
@@ -50,6 +49,7 @@ impl Call {
             .sayings
             .iter_mut()
             .find(|saying| saying.stage == Stage::Queued)
+            .filter(|saying| !saying.when_back)
         else {
             return;
         };
@@ -265,6 +265,9 @@ impl Call {
         }
         while let Some(at) = self.sayings.iter().position(|saying| !saying.is_sent()) {
             let saying = &self.sayings[at];
+            if saying.when_back {
+                return;
+            }
             let last = saying.stage == Stage::Complete;
             let ready = Ready {
                 samples: saying.ready(),
@@ -360,6 +363,10 @@ impl Call {
             && let Some(saying) = self.sayings.pop_front()
         {
             self.tell_heard(&saying, head);
+            let moment = self.moment(now);
+            if let Some(open) = &mut self.reply {
+                open.moment = open.moment.and(moment); // until now he was not waiting
+            }
             if saying.answers(self.asked)
                 && let Some(open) = &mut self.reply
             {
@@ -422,6 +429,7 @@ impl Call {
             self.cancel_reply_at(head);
         }
         self.leaving = None;
+        self.departing = None;
         #[cfg(test)]
         match self.planted {
             Some(Planted::ForgetsWhatWasCut) => self.sayings.clear(),
@@ -456,12 +464,12 @@ impl Call {
     }
 
     /// Is nothing sent, though something may stand ready?
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         #[cfg(test)]
         if self.planted == Some(Planted::PlaysWhileHeld) {
             return false;
         }
-        self.held.is_some() || self.taking_back.is_some()
+        self.held.is_some() || self.taking_back.is_some() || self.away.is_some()
     }
 
     /// Takes what was sent and not heard out of the carrier's hands, to be sent again.
@@ -512,7 +520,7 @@ impl Call {
     }
 
     /// So much of what was taken back is lost.
-    fn skip(&mut self, samples: u64) {
+    pub(super) fn skip(&mut self, samples: u64) {
         self.playout.skip(samples);
         let mut rest = samples;
         for saying in &mut self.sayings {

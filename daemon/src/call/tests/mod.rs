@@ -2,6 +2,7 @@
 //! `world` that plays everybody else. `doors` holds what `Call` lets in and what it refuses,
 //! `splitter` where an answer is cut.
 
+mod away;
 mod barge_in;
 mod chart;
 mod doors;

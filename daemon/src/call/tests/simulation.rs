@@ -19,7 +19,7 @@
 
 use super::world::{Does, Event, FIRM, Fate, Manner, World, Writes};
 use crate::call::faults::Planted;
-use crate::call::input::Why;
+use crate::call::input::{Departure, Return, Why};
 use crate::call::output::{Note, Output, Sounded};
 use crate::call::settings::Settings;
 use crate::call::time::{CallTime, samples};
@@ -89,6 +89,7 @@ fn settings(dice: &mut Dice) -> Settings {
         barge_in_certain_ms: dice.from(0, 8) * 100,
         barge_in_words: dice.from(0, 3) as u32,
         barge_in_immune_ms: dice.from(0, 2) * 200,
+        return_ms: dice.from(0, 2) * 900,
         back_channels: vec!["mm hm".into()],
         no_input_ms: dice.from(0, 4) * 500,
         no_input_text: sentence(dice),
@@ -117,7 +118,6 @@ fn settings(dice: &mut Dice) -> Settings {
         endpointed: dice.once_in(3),
         speculate: dice.once_in(2),
         transcriber_deadline_ms: dice.from(0, 4) * 300,
-        ..Settings::default()
     }
 }
 
@@ -148,6 +148,9 @@ fn caller(dice: &mut Dice, world: &mut World, end_ms: u64) {
             world.later(at, Event::Key('5'));
         }
         at += length;
+    }
+    for _ in 0..dice.from(0, 4) / 2 {
+        world.later(dice.from(0, end_ms), Event::Stop(Why::StreamLost));
     }
     if dice.once_in(3) {
         let why = [
@@ -224,6 +227,13 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
                 let firm = FIRM.to_owned() + &dice.sentence(12);
                 does.push((at, Does::Insists(firm)));
             }
+            4 if dice.once_in(6) => {
+                let to = match dice.once_in(2) {
+                    true => Departure::Digits("12#".into()),
+                    false => Departure::Transfer("+1".into()),
+                };
+                does.push((at, Does::Departs(to)));
+            }
             4 if dice.once_in(4) => does.push((at, Does::Speaks(dice.from(0, 2) as u32))),
             _ => does.push((at, Does::Says(dice.sentence(12)))),
         }
@@ -282,6 +292,18 @@ fn writes(dice: &mut Dice, heard: Sounded) -> Vec<(u64, Writes)> {
             _ => vec![(after_ms, Writes::Final(text(dice)))],
         },
     }
+}
+
+/// When and how a call that has left its stream comes back, if it does.
+fn returns(dice: &mut Dice, to: Option<&Departure>) -> Option<(u64, Return<'static>)> {
+    let transfer = Return::Transfer { outcome: "busy" };
+    let back = match to {
+        _ if dice.once_in(10) => [Return::Lost, Return::Digits, transfer][dice.from(0, 2) as usize],
+        None => Return::Lost,
+        Some(Departure::Digits(_)) => Return::Digits,
+        Some(Departure::Transfer(_)) => transfer,
+    };
+    (!dice.once_in(5)).then(|| (dice.from(200, 1500), back))
 }
 
 fn manner(dice: &mut Dice) -> Manner {
@@ -359,7 +381,8 @@ fn made_up(seed: u64) -> (World, CallTime) {
     let loses = [0, 3, 20][dice.from(0, 2) as usize];
     let dice = Rc::new(RefCell::new(dice));
     let (one, two, three) = (dice.clone(), dice.clone(), dice.clone());
-    let (four, five) = (dice.clone(), dice);
+    let (four, five, six) = (dice.clone(), dice.clone(), dice);
+    world.returns = Box::new(move |to| returns(&mut six.borrow_mut(), to));
     world.edge = Box::new(move || five.borrow_mut().from(0, 4) / 2 * 900);
     world.responder = Box::new(move |_| answers(&mut one.borrow_mut()));
     world.voice = Box::new(move |_, _| manner(&mut two.borrow_mut()));
@@ -440,6 +463,9 @@ const EXPECTED: &[&str] = &[
     "Hold",
     "Forget",
     "Resumed",
+    "Depart",
+    "Departed",
+    "Returned",
     "CancelReply",
     "Clear",
     "Heard whole",
@@ -547,6 +573,8 @@ fn planted_bugs_are_found() {
         Planted::PlaysWhileHeld,
         Planted::CutsTheFirm,
         Planted::NeverResumes,
+        Planted::DepartsTooEarly,
+        Planted::ForgetsWhatWasOnItsWay,
         Planted::ForgetsTheWords,
         Planted::AsksBeforeTheWords,
         Planted::KeepsTheVerdict,

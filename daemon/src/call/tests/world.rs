@@ -4,7 +4,9 @@
 
 use super::listener::Listener;
 use super::mouth::Mouth;
-use crate::call::input::{Input, Mark, Reply, Speech, Stretch, Turn, Utterance, Why, Words};
+use crate::call::input::{
+    Departure, Input, Mark, Reply, Return, Speech, Stretch, Turn, Utterance, Why, Words,
+};
 use crate::call::machine::{Call, Floor};
 use crate::call::output::{Note, Output, Prompt, Sounded};
 use crate::call::settings::Settings;
@@ -29,6 +31,8 @@ pub(super) enum Does {
     Waits(u64),
     /// The same, and the caller cannot interrupt it.
     Insists(String),
+    /// Has the call leave its stream.
+    Departs(Departure),
     /// What it says from now on is said by this speaker.
     Speaks(u32),
     Sounds(u64),
@@ -83,6 +87,7 @@ pub(super) enum Event {
     Frame(bool),
     Key(char),
     Stop(Why),
+    Returns(Return<'static>),
     Does(Turn, Does),
     /// For the turn that was asked about last, less so many.
     Answers(Turn, Does),
@@ -130,6 +135,8 @@ type Keeps = Box<dyn FnMut() -> Fate>;
 /// What a transcriber and an endpointer make of it, each so much later.
 type Listens = Box<dyn FnMut(Stretch, Sounded) -> Vec<(u64, Writes)>>;
 
+type Returns = Box<dyn FnMut(Option<&Departure>) -> Option<(u64, Return<'static>)>>;
+
 pub(super) struct World {
     pub(super) call: Call,
     pub(super) now: CallTime,
@@ -147,6 +154,8 @@ pub(super) struct World {
     pub(super) latency_ms: u64,
     /// How late a deadline is noticed.
     pub(super) wake_ms: u64,
+    /// Where a call goes (`None`: its stream broke), and how and when it comes back, if ever.
+    pub(super) returns: Returns,
     /// How much more the leg takes back than was not heard, to begin with a word.
     pub(super) edge: Box<dyn FnMut() -> u64>,
     /// Does the leg hold the responder's sound back while the voice delivers, as it should?
@@ -190,6 +199,8 @@ pub(super) struct World {
     cancelled: Utterance,
     cleared: Utterance,
     clears: u32,
+    /// The call has no stream.
+    away: bool,
     /// How often the agent was stopped for the time being.
     holds: u64,
     /// How much more was taken back in all.
@@ -224,6 +235,8 @@ impl World {
             latency_ms: 0,
             wake_ms: 0,
             edge: Box::new(|| 0),
+            returns: Box::new(|_| None),
+            away: false,
             holds_back: true,
             log: Vec::new(),
             heard: Vec::new(),
@@ -337,6 +350,7 @@ impl World {
             && patience_ms > 0
             && !self.mixed
             && !self.mouth.is_held()
+            && !self.away
             && self.done.is_none()
             && self.now > since.plus_ms(patience_ms + self.wake_ms)
         {
@@ -357,6 +371,7 @@ impl World {
         };
         if let Some(since) = self.unanswered_since
             && patience_ms > 0
+            && !self.away
             && self.done.is_none()
             && self.now > since.plus_ms(patience_ms + self.wake_ms)
         {
@@ -385,6 +400,8 @@ impl World {
             Event::Frame(voiced) => self.tell(Input::Heard { voiced }),
             Event::Key(key) => self.tell(Input::Digit(key)),
             Event::Stop(why) => self.tell(Input::Stop(why)),
+            Event::Returns(back) => self.tell(Input::Returned(back)),
+            Event::Plays(..) | Event::Marks(_) | Event::Clears if self.away => {} // it was lost on the way
             Event::Does(turn, does) => self.does(turn, does),
             Event::Answers(before, does) => self.does(self.asked.saturating_sub(before), does),
             Event::Writes(stretch, writes) => self.writes(stretch, writes),
@@ -493,6 +510,16 @@ impl World {
         self.tell(Input::Transcript { stretch, words });
     }
 
+    /// The call leaves its stream, and may come back.
+    fn leaves(&mut self, to: Option<&Departure>) {
+        self.away = true;
+        self.falls_silent();
+        self.open.clear();
+        if let Some((after_ms, back)) = (self.returns)(to) {
+            self.later(after_ms, Event::Returns(back));
+        }
+    }
+
     /// The carrier has nothing more to play.
     fn falls_silent(&mut self) {
         let now = self.now;
@@ -543,6 +570,7 @@ impl World {
             },
             Does::Says(text) => Reply::Text(text),
             Does::Insists(text) => Reply::Firm(text),
+            Does::Departs(to) => Reply::Depart(to.clone()),
             Does::Speaks(speaker) => Reply::Speaker(*speaker),
             Does::HangsUp => Reply::HangUp,
             Does::Finishes => Reply::Done,
@@ -633,6 +661,22 @@ impl World {
                         Err(wrong) => self.wrong(wrong),
                     }
                 }
+                Output::Depart(to) => {
+                    if !self.owed.is_empty() {
+                        self.wrong(format!("it departs before {:?} was heard", self.owed));
+                    }
+                    self.leaves(Some(&to));
+                }
+                Output::Note(Note::Departed { to: None }) => self.leaves(None),
+                Output::Note(Note::Departed { .. }) => {}
+                Output::Note(Note::Returned { .. }) => {
+                    self.away = false;
+                    self.clears += 1;
+                    self.holds += 1; // what was on the way
+                    self.mouth.resume();
+                    self.unheard_since = self.unheard_since.map(|_| self.now);
+                    self.unanswered_since = self.unanswered_since.map(|_| self.now);
+                }
                 Output::Note(Note::Resumed { .. }) => {
                     if !self.mouth.is_held() {
                         self.wrong("the agent goes on and was not stopped".into());
@@ -675,7 +719,7 @@ impl World {
                             "utterance {utterance} was heard whole and not played so"
                         ));
                     }
-                    if text.starts_with(FIRM) && heard_ms > 0 && !whole {
+                    if text.starts_with(FIRM) && heard_ms > 0 && heard_ms < sent_ms {
                         firm_cut = true;
                     }
                 }
@@ -754,13 +798,10 @@ impl World {
                 Output::HeardWhole { .. }
                 | Output::HangUp
                 | Output::SaidSoFar { .. }
-                | Output::Depart(_)
                 | Output::Note(
                     Note::Said { .. }
                     | Note::Transcript { .. }
                     | Note::TranscriberReplaced { .. }
-                    | Note::Departed { .. }
-                    | Note::Returned { .. }
                     | Note::CallerStarted { .. }
                     | Note::Answered { .. }
                     | Note::Digit { .. }
@@ -915,6 +956,9 @@ impl World {
     }
 
     fn play(&mut self, mut count: u64) {
+        if self.away {
+            self.wrong("something is played into no stream".into());
+        }
         let lead_ms = self.call.lead_ms(self.now);
         if lead_ms > self.most_ms() {
             self.wrong(format!(
