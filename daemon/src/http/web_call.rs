@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::header::{ORIGIN, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,6 +63,7 @@ pub(super) async fn admit_call(
         call_sid: call_sid.clone(),
         from: from.clone(),
         to: "web".into(),
+        parameters: BTreeMap::new(),
         agent: Arc::clone(agent),
         ip,
         first_stream: 1,

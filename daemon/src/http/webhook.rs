@@ -11,7 +11,7 @@ use crate::carrier::twilio::form::{self, Params};
 use crate::carrier::twilio::signature;
 use crate::carrier::twilio::twiml::{self as document, BadTwiml};
 use crate::carrier::twilio::webhook::{
-    BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest,
+    BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest, custom_parameters,
 };
 use crate::leg::{Admit, Agent, Connect, NewGuest, unix_ms};
 use crate::store::{CallChange, NewCall, NewEvent};
@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,8 +31,23 @@ pub(super) const TOKEN: &str = "token";
 /// A verified request of the carrier.
 pub(super) struct Verified {
     params: Params,
+    /// Those behind the address; the same as `params` of a `GET`.
+    query: Params,
     pub(super) ip: IpAddr,
     pub(super) host: String,
+}
+
+impl Verified {
+    /// What whoever set up the webhook wants its calls to know.
+    fn own_parameters(&self, call_sid: &str) -> BTreeMap<String, String> {
+        let pairs = self.query.pairs().chain(self.params.pairs());
+        let (own, left_out) = custom_parameters(pairs);
+        if left_out > 0 {
+            warn!(call = %call_sid, left_out,
+                "parameters of the webhook are left out: there are too many, or they are too long");
+        }
+        own
+    }
 }
 
 /// `POST /twilio/stream/`: a caller rings; what shall be done?
@@ -55,7 +71,7 @@ pub(super) async fn answer(
     first_stream: u32,
 ) -> Answer {
     let (keys, roster) = (desk.keys(), desk.house.roster.now());
-    let whole = |agent: &&Arc<Agent>| !roster.missing_plugins().contains(&agent.responder.as_str());
+    let whole = |agent: &&Arc<Agent>| roster.is_answered(agent);
     let Some(agent) = roster.agent_for(&call.to).filter(whole) else {
         warn!(call = %call.call_sid, to = %call.to, "a call was turned away: the responder of its agent is not loaded");
         desk.house
@@ -73,6 +89,7 @@ pub(super) async fn answer(
         call_sid: call.call_sid.clone(),
         from: call.from.clone(),
         to: call.to.clone(),
+        parameters: verified.own_parameters(&call.call_sid),
         agent: Arc::clone(agent),
         ip: verified.ip,
         first_stream,
@@ -293,14 +310,12 @@ async fn verified(
         .is_none_or(|kind| !kind.starts_with("application/json"));
     let query = uri.query().unwrap_or("").as_bytes();
     let source = if posted && is_form { &body[..] } else { query };
-    let params = form::parse(source).map_err(|error| {
-        refuse(
-            desk,
-            "bad_form",
-            StatusCode::BAD_REQUEST,
-            &error.to_string(),
-        )
-    })?;
+    let bad = |error: BadRequest| {
+        let detail = error.to_string();
+        refuse(desk, "bad_form", StatusCode::BAD_REQUEST, &detail)
+    };
+    let params = form::parse(source).map_err(bad)?;
+    let query = form::parse(query).map_err(bad)?;
     let keys = desk.keys();
     if let (Some(token), Some(public_url)) = (&keys.auth_token, &keys.public_url) {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -325,7 +340,12 @@ async fn verified(
     let host = header(&headers, HOST.as_str())
         .unwrap_or("localhost")
         .to_owned();
-    Ok(Verified { params, ip, host })
+    Ok(Verified {
+        params,
+        query,
+        ip,
+        host,
+    })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

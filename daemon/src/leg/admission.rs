@@ -22,7 +22,7 @@ pub use resume::{Connect, MAX_STREAMS, Next, Step};
 
 use super::Agent;
 use crate::call::Why;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ pub struct NewGuest {
     pub call_sid: String,
     pub from: String,
     pub to: String,
+    /// What the webhook was given for this call by whoever set it up, by name; bounded there.
+    pub parameters: BTreeMap<String, String>,
     pub agent: Arc<Agent>,
     /// Who delivered the webhook; kept for the record.
     pub ip: IpAddr,
@@ -115,6 +117,8 @@ pub struct Guest {
     pub call_sid: String,
     pub from: String,
     pub to: String,
+    /// What the webhook was given for this call by whoever set it up, by name; bounded there.
+    pub parameters: BTreeMap<String, String>,
     pub agent: Arc<Agent>,
     pub ip: IpAddr,
 }
@@ -247,6 +251,7 @@ impl Admission {
             call_sid: new.call_sid,
             from: new.from,
             to: new.to,
+            parameters: new.parameters,
             agent: new.agent,
             ip: new.ip,
         };

@@ -17,6 +17,7 @@ use super::{Arrival, Away, Guest, House};
 use crate::call::Why;
 use crate::carrier::twilio::stream as wire;
 use crate::carrier::twilio::stream::Message;
+use crate::carrier::twilio::webhook::custom_parameters;
 use fastwebsockets::OpCode;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -339,7 +340,14 @@ impl Line {
             .admission
             .spend(token, &start.call_sid, place, now);
         match admitted {
-            Ok(arrival) => self.arrive(arrival, &start.stream_sid, now, scratch),
+            Ok(mut arrival) => {
+                // A stream may bring more of its own; what the webhook was given counts first.
+                let own = start.parameters.iter().filter(|(name, _)| name != "token");
+                let (own, _) = custom_parameters(own.map(|(name, value)| (&**name, &**value)));
+                let before = std::mem::replace(&mut arrival.guest.parameters, own);
+                arrival.guest.parameters.extend(before);
+                self.arrive(arrival, &start.stream_sid, now, scratch);
+            }
             Err(refusal) => {
                 warn!(peer = %self.peer, call = %start.call_sid, "a media stream was refused: {refusal}");
                 self.house

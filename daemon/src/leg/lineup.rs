@@ -71,7 +71,14 @@ impl Lineup {
 
 /// What a plugin is told of the call when it is started for it: the `call` of the contract's `info_json`.
 pub(super) fn facts(guest: &Guest) -> Value {
-    json!({"sid": guest.call_sid, "from": guest.from, "to": guest.to})
+    let Guest {
+        call_sid,
+        from,
+        to,
+        parameters,
+        ..
+    } = guest;
+    json!({"sid": call_sid, "from": from, "to": to, "parameters": parameters})
 }
 
 /// Why a plugin was not started, as a sentence that begins with its name; `no_role` names the want of the role.

@@ -630,6 +630,10 @@ fn percent(data: &[u8]) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[path = "listener_tests.rs"]
+mod with_a_plugin;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

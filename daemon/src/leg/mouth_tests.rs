@@ -107,6 +107,7 @@ impl Rig {
                 call_sid: "CA1".into(),
                 from: "+1".into(),
                 to: "+2".into(),
+                parameters: BTreeMap::new(),
                 agent,
                 ip: [127, 0, 0, 1].into(),
             },

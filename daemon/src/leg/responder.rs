@@ -31,7 +31,7 @@ pub(super) struct Responder {
     pub(super) begun: Option<(Turn, u32, u32)>,
     /// A fault that the core has not been told yet.
     pub(super) fault: Option<String>,
-    /// How the call came back, until it is told.
+    /// How the call came back last; a fallback may have to be told again.
     returned: Option<Value>,
 }
 
@@ -152,7 +152,7 @@ impl Responder {
                 self.tell(kind::SILENCE, 0, turn, at, count.to_string().as_bytes());
             }
             Prompt::Returned => {
-                let how = self.returned.take().unwrap_or_else(|| json!({}));
+                let how = self.returned.clone().unwrap_or_else(|| json!({}));
                 self.tell(kind::RETURNED, 0, turn, at, how.to_string().as_bytes());
             }
         }

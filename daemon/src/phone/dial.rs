@@ -35,6 +35,8 @@ pub struct Line {
     pub account_sid: String,
     pub from: String,
     pub to: String,
+    /// Path of the webhook, and behind it parameters of a user's own, if any.
+    pub path: String,
 }
 
 /// Why there is no call.
@@ -83,6 +85,7 @@ impl Line {
             account_sid: format!("AC{}", random_hex()),
             from: "+15550123".into(),
             to: "+15550100".into(),
+            path: "/twilio/stream/".into(),
         }
     }
 
@@ -126,7 +129,7 @@ impl Line {
     /// The webhook of an incoming call; the TwiML.
     pub async fn webhook(&self, call_sid: &str) -> Result<String, PhoneError> {
         let fields = self.fields(call_sid, "ringing");
-        self.post("/twilio/stream/", &fields).await
+        self.post(&self.path, &fields).await
     }
 
     /// The webhook that a document names for a call under way; how a transfer went, if one is over. The TwiML.

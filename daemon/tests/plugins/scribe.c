@@ -2,7 +2,7 @@
  * settings say, whatever he says.
  *
  *   "says"      one text for each stretch, with | between; the last one for all that follow. "?" stands for what it has
- *               heard: "s16le 16000, 24320 samples, loudest 9000" of the stretch, without what came before it
+ *               heard of the stretch, and of the time before it: "s16le 16000, 24320 samples after 8000, loudest 9000"
  *   "partial"   said before each of them
  *   "finished"  its opinion at each pause, "0.95"
  *   "mood"      what happens instead: "refuses" at start, "fails", "silent", "panics" when the first stretch is over
@@ -21,7 +21,7 @@ typedef struct {
   char format[32], mood[16], finished[16], partial[128], says[1024];
   const char *next;
   int speaks, loudest;
-  size_t samples;
+  size_t samples, before;
 } stream_t;
 
 static void emit(vp_out *out, uint16_t kind, uint32_t turn, const char *words) {
@@ -73,6 +73,10 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
 }
 
 static void hear(stream_t *me, vp_bytes sound) {
+  if (!me->speaks) {
+    me->before += sound.len;
+    return;
+  }
 #ifdef WIDE
   for (size_t i = 0; i + 1 < sound.len; i += 2) {
     int sample = (int16_t)(sound.ptr[i] | sound.ptr[i + 1] << 8);
@@ -93,7 +97,9 @@ static int32_t answer(stream_t *me, uint32_t turn) {
   snprintf(words, sizeof words, "%.*s", (int)length, me->next);
   if (me->next[length]) me->next += length + 1;
   if (!strcmp(words, "?"))
-    snprintf(words, sizeof words, "%s, %zu samples, loudest %d", me->format, me->samples, me->loudest);
+    snprintf(words, sizeof words, "%s, %zu samples after %zu, loudest %d", me->format, me->samples, me->before,
+             me->loudest);
+  me->before = 0;
   emit(me->out, VP_TEXT, turn, words);
   return VP_OK;
 }
@@ -106,7 +112,7 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
       me->speaks = 1;
       if (*me->partial) emit(me->out, VP_PARTIAL, event->turn, me->partial);
     }
-    if (event->kind == VP_AUDIO && me->speaks) hear(me, event->data);
+    if (event->kind == VP_AUDIO) hear(me, event->data);
     if (event->kind == VP_SPEECH_END && !(event->flags & VP_LAST) && *me->finished)
       emit(me->out, VP_FINISHED, event->turn, me->finished);
     if (event->kind == VP_SPEECH_END && event->flags & VP_LAST) {

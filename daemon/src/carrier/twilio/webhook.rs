@@ -6,6 +6,7 @@
 
 use super::form::Params;
 use super::{cut, is_sid};
+use std::collections::BTreeMap;
 
 /// Longest `From` or `To` taken, in characters. E.164 needs 16; a Twilio client's name may have 121 behind `client:`,
 /// and SIP addresses with parameters are longer than one expects.
@@ -39,6 +40,36 @@ pub enum BadRequest {
     NotANumber { name: &'static str },
     #[error("the stream event is none of stream-started, stream-stopped, stream-error; ignored")]
     UnknownStreamEvent,
+}
+
+/// Most parameters of a user's own that are taken, and the longest of their names and values, in bytes.
+pub const MAX_CUSTOM: usize = 32;
+const MAX_CUSTOM_NAME_BYTES: usize = 64;
+const MAX_CUSTOM_VALUE_BYTES: usize = 500;
+
+/// The parameters that a user put there himself, behind the address of the webhook (`?campaign=spring`) or into the
+/// stream's `<Parameter>`s. Twilio's own names begin with a capital, so ours begin with a small letter; names hold
+/// letters, digits, `_` and `-`. Of a name that is there twice the first counts, and what is beyond a bound is left out:
+/// the count of these comes second.
+pub fn custom_parameters<'p>(
+    pairs: impl Iterator<Item = (&'p str, &'p str)>,
+) -> (BTreeMap<String, String>, usize) {
+    let (mut taken, mut left_out) = (BTreeMap::new(), 0);
+    for (name, value) in pairs {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.bytes().all(plain) {
+            continue;
+        }
+        let short = name.len() <= MAX_CUSTOM_NAME_BYTES && value.len() <= MAX_CUSTOM_VALUE_BYTES;
+        if !short || (taken.len() == MAX_CUSTOM && !taken.contains_key(name)) {
+            left_out += 1;
+            continue;
+        }
+        taken
+            .entry(name.to_owned())
+            .or_insert_with(|| value.to_owned());
+    }
+    (taken, left_out)
 }
 
 /// Where a call is in its life, in Twilio's words.
@@ -300,6 +331,28 @@ mod tests {
         ("Direction", "inbound"),
         ("CalledZip", ""),
     ];
+
+    #[test]
+    fn a_users_own_parameters_are_told_from_twilios_and_bounded() {
+        let taken = |pairs: &[(&str, &str)]| custom_parameters(pairs.iter().copied());
+        let (own, left_out) = taken(&[
+            ("CallSid", "CA1"),
+            ("campaign", "spring"),
+            ("campaign", "autumn"),
+            ("bad name", "x"),
+            ("_hidden", "x"),
+            ("", "x"),
+            ("long", &"v".repeat(MAX_CUSTOM_VALUE_BYTES + 1)),
+            ("e-mail_2", ""),
+        ]);
+        let expected = [("campaign", "spring"), ("e-mail_2", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!((own, left_out), (BTreeMap::from(expected), 1));
+        let many: Vec<String> = (0..MAX_CUSTOM + 3).map(|n| format!("p{n}")).collect();
+        let pairs: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "v")).collect();
+        let (own, left_out) = taken(&pairs);
+        assert_eq!((own.len(), left_out), (MAX_CUSTOM, 3));
+    }
 
     #[test]
     fn ringing_call_says_who_calls_whom() {

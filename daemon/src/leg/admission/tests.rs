@@ -31,6 +31,7 @@ pub(super) fn guest(sid: &str, from: &str) -> NewGuest {
         call_sid: sid.into(),
         from: from.into(),
         to: "+15550100".into(),
+        parameters: BTreeMap::new(),
         agent: agent(),
         ip: IpAddr::from([127, 0, 0, 1]),
         first_stream: 1,

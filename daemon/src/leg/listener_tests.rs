@@ -1,0 +1,380 @@
+//! A listener with a real plugin, the scribe in C, and rosters that change while the caller speaks. No call, no line, no
+//! clock.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::call;
+use crate::leg::{
+    Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Patience, Phrases, Rests,
+};
+use crate::media::detect::Kind;
+use crate::metrics::Metrics;
+use crate::plugin::fixtures::Bench;
+use crate::store::Store;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+/// Two fallbacks of each other's, as the tests name them.
+const FIRST: u32 = 0;
+const SECOND: u32 = 1;
+
+struct Rig {
+    house: House,
+    guest: Guest,
+    listener: Listener,
+    generation: Arc<Generation>,
+    now: Instant,
+    heard: u64,
+    scratch: Scratch,
+    _folder: TempDir,
+}
+
+fn setup(name: &str, settings: Value, fallback: Option<&str>) -> Setup {
+    Setup {
+        name: name.into(),
+        plugin: "scribe".into(),
+        settings,
+        language: None,
+        fallback: fallback.map(Into::into),
+    }
+}
+
+impl Rig {
+    /// With these settings of the agent's transcriber and of its fallback, if it has one.
+    fn new(first: Value, second: Option<Value>) -> Rig {
+        let bench = Bench::new();
+        let library = bench.load(&bench.build("scribe", &[], "scribe")).unwrap();
+        let folder = TempDir::new().unwrap();
+        let bounds = Bounds {
+            calls: 1,
+            calls_per_caller: 1,
+            token: Duration::from_secs(1),
+        };
+        let patience = Patience {
+            start: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
+        };
+        let agent = Arc::new(Agent {
+            name: "day".into(),
+            settings: call::Settings::default(),
+            detector: Kind::Off,
+            responder: String::new(),
+            fallback_responder: None,
+            voice: String::new(),
+            transcriber: Some("first".into()),
+            endpointer: Some("first".into()),
+            language: "en".into(),
+        });
+        let rig = Rig {
+            house: House {
+                admission: Admission::new(bounds),
+                roster: CurrentRoster::default(),
+                store: Store::open(folder.path(), 0).unwrap(),
+                metrics: Arc::new(Metrics::new(0.0)),
+                phrases: Phrases::new(),
+                rests: Rests::new(),
+                patience: CurrentPatience::new(patience),
+            },
+            guest: Guest {
+                call_sid: "CA1".into(),
+                from: "+1".into(),
+                to: "+2".into(),
+                parameters: BTreeMap::new(),
+                agent,
+                ip: [127, 0, 0, 1].into(),
+            },
+            listener: Listener::new(Step::Transcriber, None),
+            generation: Generation::open(library, "scribe", "{}").unwrap(),
+            now: Instant::now(),
+            heard: 0,
+            scratch: Scratch::default(),
+            _folder: folder,
+        };
+        rig.hire(first, second);
+        rig
+    }
+
+    /// From now on these are the transcribers.
+    fn hire(&self, first: Value, second: Option<Value>) {
+        let fallback = second.as_ref().map(|_| "second");
+        let mut all = vec![setup("first", first, fallback)];
+        all.extend(second.map(|settings| setup("second", settings, None)));
+        self.house.roster.replace(Roster {
+            plugins: BTreeMap::from([("scribe".into(), Arc::clone(&self.generation))]),
+            transcribers: all
+                .into_iter()
+                .map(|setup| (setup.name.clone(), Arc::new(setup)))
+                .collect(),
+            ..Roster::default()
+        });
+    }
+
+    fn begin(&mut self) {
+        let Rig {
+            listener,
+            house,
+            guest,
+            ..
+        } = self;
+        listener.begin(house, guest, self.now, &mut self.scratch);
+    }
+
+    /// So much of the caller's sound.
+    fn hear(&mut self, frames: usize) {
+        let coded = [0x90; frame::FRAME_SAMPLES];
+        let mut pcm = [0; frame::FRAME_SAMPLES];
+        mulaw::decode(&coded, &mut pcm);
+        for _ in 0..frames {
+            let (at, scratch) = (self.heard, &mut self.scratch);
+            self.listener.hear(&coded, &pcm, at, scratch);
+            self.heard += frame::FRAME_SAMPLES as u64;
+        }
+    }
+
+    fn tell(&mut self, stretch: Stretch, heard: Sounded) {
+        let Rig {
+            listener,
+            house,
+            guest,
+            ..
+        } = self;
+        let (at, now) = (self.heard, self.now);
+        listener.tell(house, guest, (stretch, heard), at, now, &mut self.scratch);
+    }
+
+    /// The caller says something, ten frames long.
+    fn say(&mut self, stretch: Stretch) {
+        self.tell(stretch, Sounded::Started);
+        self.hear(10);
+        self.tell(stretch, Sounded::Ended);
+    }
+
+    fn replaced(&mut self, stretch: Stretch, place: u32) {
+        let Rig {
+            listener,
+            house,
+            guest,
+            ..
+        } = self;
+        let (at, now) = (self.heard, self.now);
+        listener.replaced(house, guest, (stretch, place), at, now, &mut self.scratch);
+    }
+
+    /// Everything delivered so far, each in a word or two.
+    fn delivered(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(delivered) = self.listener.next(&self.house, self.now) {
+            all.push(match delivered {
+                Delivered::Begun {
+                    stretch,
+                    place,
+                    fallbacks,
+                } => format!("{stretch} begun by {place}, {fallbacks} behind"),
+                Delivered::Partial { stretch, text } => format!("{stretch} so far {text}"),
+                Delivered::Final { stretch, text } => format!("{stretch} final {text}"),
+                Delivered::Failed { stretch, text } => {
+                    format!("{stretch} failed {}", text.split(':').next().unwrap())
+                }
+                Delivered::Finished { stretch, percent } => format!("{stretch} {percent} %"),
+                Delivered::GaveWay {
+                    place,
+                    replaced,
+                    text,
+                    ..
+                } => {
+                    let cause = text.split(':').next().unwrap();
+                    format!("{place} gave way: {cause}, replaced {replaced}")
+                }
+            });
+        }
+        assert!(self.listener.is_idle(), "something is left");
+        all
+    }
+}
+
+#[test]
+fn a_stretch_is_told_as_it_goes_and_comes_back_in_order() {
+    let mut rig = Rig::new(
+        json!({"says": "one|two", "partial": "o", "finished": "0.25"}),
+        None,
+    );
+    rig.begin();
+    rig.hear(3);
+    rig.tell(1, Sounded::Started);
+    rig.tell(1, Sounded::Paused);
+    rig.tell(1, Sounded::Started);
+    rig.tell(1, Sounded::Paused);
+    rig.tell(1, Sounded::Ended);
+    assert_eq!(
+        rig.delivered(),
+        [
+            "1 begun by 0, 0 behind",
+            "1 so far o",
+            "1 25 %",
+            "1 so far o",
+            "1 25 %",
+            "1 final one"
+        ]
+    );
+    rig.say(2);
+    assert_eq!(
+        rig.delivered(),
+        ["2 begun by 0, 0 behind", "2 so far o", "2 final two"]
+    );
+}
+
+#[test]
+fn a_new_configuration_hears_the_next_stretch_and_the_half_second_before_it() {
+    let mut rig = Rig::new(json!({"says": "old"}), None);
+    rig.begin();
+    rig.hear(100);
+    rig.tell(1, Sounded::Started);
+    rig.hire(json!({"says": "?"}), None);
+    rig.hear(10);
+    rig.tell(1, Sounded::Ended);
+    assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 final old"]);
+    rig.hear(5);
+    rig.say(2);
+    assert_eq!(
+        rig.delivered(),
+        [
+            "2 begun by 0, 0 behind",
+            "2 final mulaw 8000, 1600 samples after 4000, loudest 0"
+        ]
+    );
+}
+
+#[test]
+fn words_that_are_awaited_are_not_given_up_for_a_new_configuration() {
+    let mut rig = Rig::new(json!({"mood": "silent"}), None);
+    rig.begin();
+    rig.say(1);
+    rig.hire(json!({"says": "new"}), None);
+    rig.say(2);
+    assert_eq!(
+        rig.delivered(),
+        ["1 begun by 0, 0 behind", "2 begun by 0, 0 behind"]
+    );
+    rig.listener.failed(); // the core has waited long enough
+    rig.say(3);
+    assert_eq!(rig.delivered(), ["3 begun by 0, 0 behind", "3 final new"]);
+}
+
+#[test]
+fn a_fall_fails_the_stretch_and_the_next_in_line_hears_what_follows() {
+    let mut rig = Rig::new(json!({"mood": "panics"}), Some(json!({"says": "?"})));
+    rig.begin();
+    rig.say(1);
+    assert_eq!(
+        rig.delivered(),
+        ["1 begun by 0, 1 behind", "1 failed panicked"]
+    );
+    rig.replaced(1, FIRST);
+    rig.replaced(1, FIRST); // said twice, it moves on once
+    rig.hear(5);
+    rig.say(2);
+    assert_eq!(
+        rig.delivered(),
+        [
+            "2 begun by 1, 0 behind",
+            "2 final mulaw 8000, 1600 samples after 2400, loudest 0"
+        ],
+        "the ten frames before it was asked, and the five since"
+    );
+    rig.replaced(2, SECOND);
+    rig.say(3);
+    assert_eq!(rig.delivered().len(), 2, "nobody stands behind the last");
+}
+
+#[test]
+fn one_that_is_late_finishes_the_stretch_it_hears_before_the_next_takes_over() {
+    let mut rig = Rig::new(json!({"mood": "silent"}), Some(json!({"says": "second"})));
+    rig.begin();
+    rig.say(1);
+    rig.tell(2, Sounded::Started);
+    rig.replaced(1, FIRST);
+    rig.hear(5);
+    rig.tell(2, Sounded::Ended);
+    assert_eq!(
+        rig.delivered(),
+        ["1 begun by 0, 1 behind", "2 begun by 0, 1 behind"]
+    );
+    rig.say(3);
+    assert_eq!(
+        rig.delivered(),
+        ["2 failed gone", "3 begun by 1, 0 behind", "3 final second"]
+    );
+}
+
+#[test]
+fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest() {
+    let mut rig = Rig::new(json!({"mood": "refuses"}), Some(json!({"says": "second"})));
+    rig.begin();
+    rig.say(1);
+    assert_eq!(
+        rig.delivered(),
+        [
+            "0 gave way: auth, replaced true",
+            "1 begun by 1, 0 behind",
+            "1 final second"
+        ]
+    );
+    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms);
+    rig.say(3);
+    assert_eq!(
+        rig.delivered(),
+        [
+            "0 gave way: auth, replaced true",
+            "3 begun by 1, 0 behind",
+            "3 final second"
+        ]
+    );
+    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms);
+    rig.say(4);
+    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms - 1);
+    rig.delivered();
+    let mut other = Listener::new(Step::Transcriber, None);
+    other.begin(&rig.house, &rig.guest, rig.now, &mut rig.scratch);
+    rig.listener = other;
+    assert_eq!(
+        rig.delivered(),
+        ["0 gave way: resting, replaced true"],
+        "after three failures other calls do not ask"
+    );
+}
+
+#[test]
+fn nobody_to_be_had_is_said_at_each_stretch() {
+    let mut rig = Rig::new(json!({"mood": "refuses"}), None);
+    rig.begin();
+    assert_eq!(rig.delivered(), ["0 gave way: auth, replaced false"]);
+    rig.say(1);
+    assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 failed auth"]);
+    rig.house.roster.replace(Roster::default());
+    rig.say(2);
+    assert_eq!(rig.delivered(), ["2 begun by 0, 0 behind", "2 failed gone"]);
+}
+
+#[test]
+fn stretches_without_an_answer_are_remembered_up_to_a_bound() {
+    let mut rig = Rig::new(json!({"mood": "silent"}), None);
+    rig.begin();
+    for stretch in 1..=3 * MAX_UNANSWERED {
+        rig.say(Stretch::try_from(stretch).unwrap());
+    }
+    assert_eq!(rig.listener.unanswered.len(), MAX_UNANSWERED);
+    assert_eq!(rig.listener.recent.len(), RECENT_SAMPLES);
+}
+
+#[test]
+fn an_endpointer_owes_no_words() {
+    let mut rig = Rig::new(json!({"says": "words", "finished": "0.9"}), None);
+    rig.listener = Listener::new(Step::Endpointer, None);
+    rig.begin();
+    rig.tell(1, Sounded::Started);
+    rig.tell(1, Sounded::Paused);
+    rig.tell(1, Sounded::Ended);
+    assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 90 %"]);
+    assert!(rig.listener.unanswered.is_empty());
+}
