@@ -64,6 +64,8 @@ pub fn binary() -> &'static Path {
             "-p",
             "responder-echo",
             "-p",
+            "responder-flow",
+            "-p",
             "responder-webhook",
             "-p",
             "tts-pico",

@@ -527,7 +527,15 @@ impl Walk {
             Input::Digit('1') => Some(true),
             Input::Digit('2') => Some(false),
             Input::Digit(_) | Input::Spoke(None) => None,
-            Input::Spoke(Some(text)) => words::yes_or_no(&words::normalised(text), language),
+            Input::Spoke(Some(text)) => {
+                let said = words::normalised(text);
+                let digit = || match words::digits(&said, language).as_str() {
+                    "1" => Some(true),
+                    "2" => Some(false),
+                    _ => None,
+                };
+                words::yes_or_no(&said, language).or_else(digit)
+            }
             Input::Silence => None,
             Input::Returned(_) | Input::Answered(_) | Input::Recorded(_) => return,
         };

@@ -216,6 +216,7 @@ fn a_number_is_keyed_or_spoken_and_confirmed() {
             (&["\"one two three four\""], "Pardon? Number? [7000 ms]"),
             (&["\"hello\""], "Pardon? Number? [7000 ms]"),
             (&["1", "2", "3", "\"Yes.\""], "[n=123] It is 123. [hang up]"),
+            (&["1", "2", "3", "\"one\""], "[n=123] It is 123. [hang up]"),
             (&["1", "2", "3", "1"], "[n=123] It is 123. [hang up]"),
             (&["1", "2", "3", "\"no\""], "Pardon? Number? [7000 ms]"),
             (

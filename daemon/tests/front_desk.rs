@@ -1,0 +1,469 @@
+//! Callers at the front desk and in the survey, the two flows that are shipped: whole calls through the simulated phone,
+//! with what human beings say (tests/data/speech/people) and with keys.
+//!
+//! A transcriber in C stands for a model: it knows the recordings by their samples, and everything else is a noise to it.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use support::{CONFIG, Daemon, compile_plugin, phone, read, until};
+use tempfile::TempDir;
+use voice_streamer::media::{mulaw, wav};
+use voice_streamer::phone::{Report, Script, Step, Transfer};
+
+/// What the recordings say, by their names.
+const PEOPLE: [&str; 18] = [
+    "en/zero",
+    "en/one",
+    "en/two",
+    "en/three",
+    "en/hours",
+    "en/extension",
+    "en/message",
+    "en/goodbye",
+    "en/no",
+    "es/cero",
+    "es/uno",
+    "es/dos",
+    "es/tres",
+    "es/horas",
+    "es/extension",
+    "es/mensaje",
+    "es/adios",
+    "es/no",
+];
+
+/// Bytes of a recording by which it is known.
+const PIECE: usize = 160;
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A human being says these words, with a short breath between them.
+fn people(names: &[&str]) -> Vec<u8> {
+    let mut said = Vec::new();
+    for name in names {
+        let path = here(&format!("tests/data/speech/people/{name}.wav"));
+        said.extend(wav::to_line(&wav::read(&read(&path).unwrap()).unwrap()));
+        said.extend([0xFF; 800]);
+    }
+    said
+}
+
+fn says(names: &[&str]) -> Step {
+    Step::Say(people(names).into())
+}
+
+/// The recordings, for the transcriber: the loudest piece of each, and its words.
+fn known() -> String {
+    let mut known = String::new();
+    for name in PEOPLE {
+        let sound = people(&[name]);
+        let loudness = |at: usize| -> i64 {
+            let mut pcm = [0; PIECE];
+            mulaw::decode(&sound[at..at + PIECE], &mut pcm);
+            pcm.iter().map(|sample| i64::from(*sample).abs()).sum()
+        };
+        let loudest = (0..sound.len() - PIECE)
+            .step_by(40)
+            .max_by_key(|at| loudness(*at))
+            .unwrap();
+        for byte in &sound[loudest..loudest + PIECE] {
+            write!(known, "{byte:02x}").unwrap();
+        }
+        let (_, words) = name.split_once('/').unwrap();
+        writeln!(known, " {words}").unwrap();
+    }
+    known
+}
+
+/// A daemon whose agent walks one of the shipped flows, and hears by the recogniser.
+fn daemon(flow: &str) -> Daemon {
+    let folder = Arc::new(TempDir::new().unwrap());
+    compile_plugin("recogniser", folder.path());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("known"), known()).unwrap();
+    let flow = here(&format!("../plugins/responder-flow/examples/{flow}.toml"));
+    let config = CONFIG.replacen(
+        "responder = \"echo\"\nvoice = \"english\"\ngreeting = \"Hello, this is the echo.\"\n[agents.default.turn]\nend_of_turn_ms = 700\nbarge_in = false",
+        "responder = \"flow\"\ntranscriber = \"ears\"\nvoice = \"english\"\n[agents.default.turn]\nno_input_ms = 1500",
+        1,
+    );
+    assert_ne!(config, CONFIG);
+    let config = format!(
+        "{config}\n[plugins.flow]\nlibrary = \"responder_flow\"\nflow = \"${{file:{}}}\"\nrecordings = \"{}\"\n\
+         [plugins.recogniser]\nlibrary = \"./librecogniser.so\"\n[transcribers.ears]\nplugin = \"recogniser\"\nknown = \"{}\"\n\
+         [voices.spanish]\nplugin = \"pico\"\nvoice = \"es-ES\"\n",
+        flow.display(),
+        at("messages"),
+        at("known"),
+    );
+    std::fs::write(at("config.toml"), config).unwrap();
+    Daemon::again(&folder)
+}
+
+fn ring(daemon: &Daemon, script: Script) -> Report {
+    phone(voice_streamer::phone::call(
+        &daemon.parrot(),
+        script,
+        |_, _| (),
+    ))
+    .unwrap()
+}
+
+/// The texts of one kind in the record of a call that has ended.
+fn record(daemon: &Daemon, report: &Report, event: &str) -> Vec<String> {
+    let path = format!("/audio/api/logs/?call={}&limit=200", report.call_sid);
+    let rows = until("the call's record is closed", || {
+        let logs = daemon.json(&path);
+        let rows = logs["logs"].as_array().unwrap().clone();
+        rows.iter()
+            .any(|row| row["event"] == "call_ended")
+            .then_some(rows)
+    });
+    let of_kind = rows.iter().rev().filter(|row| row["event"] == event);
+    of_kind
+        .map(|row| row["response_text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The agent said these, in this order; only how each begins is compared.
+#[track_caller]
+fn heard(daemon: &Daemon, report: &Report, beginnings: &[&str]) {
+    let said = record(daemon, report, "said");
+    let same = said.len() == beginnings.len()
+        && said.iter().zip(beginnings).all(|(said, beginning)| {
+            said.starts_with(beginning) && said.is_empty() == beginning.is_empty()
+        });
+    assert!(
+        same,
+        "the agent said {said:#?}\n--- wanted: {beginnings:#?}"
+    );
+}
+
+/// Waits for the agent's voice, then for a moment, in which he has said something.
+fn listens() -> [Step; 2] {
+    [
+        Step::WaitForVoice { most_ms: 10_000 },
+        Step::Pause { ms: 900 },
+    ]
+}
+
+fn hears_out() -> Step {
+    Step::WaitForAgent { most_ms: 30_000 }
+}
+
+/// Each step after the agent has begun to speak.
+fn in_between(steps: Vec<Step>) -> Vec<Step> {
+    steps
+        .into_iter()
+        .flat_map(|step| listens().into_iter().chain([step]))
+        .collect()
+}
+
+/// These keys, one after another.
+fn presses(keys: &str) -> Vec<Step> {
+    keys.chars()
+        .flat_map(|key| [Step::Press(key), Step::Pause { ms: 200 }])
+        .collect()
+}
+
+/// A cough: two bursts of noise that die away. Made here, no human being coughed.
+fn coughs() -> Step {
+    let mut seed = 7_u32;
+    let mut noise = |loud: f64| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (f64::from(seed >> 16) - 32_768.0) * loud
+    };
+    let burst = |at: usize| {
+        if at < 1200 {
+            0.6 * (-(at as f64) / 500.0).exp()
+        } else {
+            0.0
+        }
+    };
+    let pcm: Vec<i16> = (0..3200).map(|at| noise(burst(at % 1600)) as i16).collect();
+    Step::Say(line(&pcm).into())
+}
+
+/// "Mm-hm": a hum in two syllables. Made here as well.
+fn hums() -> Step {
+    let hum = |at: usize| {
+        let second = at > 2400;
+        let (from, pitch) = if second { (2400, 150.0) } else { (0, 120.0) };
+        let place = (at - from) as f64 / 2400.0;
+        let loud = (place * std::f64::consts::PI).sin().max(0.0) * 5000.0;
+        let tone = |overtone: f64| {
+            (at as f64 * std::f64::consts::TAU * pitch * overtone / 8000.0).sin() / overtone
+        };
+        ((tone(1.0) + tone(2.0) + tone(3.0)) * loud) as i16
+    };
+    let pcm: Vec<i16> = (0..4800).map(hum).collect();
+    Step::Say(line(&pcm).into())
+}
+
+fn line(pcm: &[i16]) -> Vec<u8> {
+    let mut line = vec![0; pcm.len()];
+    mulaw::encode(pcm, &mut line);
+    line
+}
+
+const WELCOME: &str = "Welcome to Example and Sons.";
+const MAIN: &str = "For our opening hours, press 1.";
+/// Sound of the flow's own.
+const TONE: &str = "";
+const MENU: &str = "Para nuestro horario, marque 1.";
+
+#[test]
+fn a_caller_walks_the_front_desk_with_keys_in_english() {
+    let daemon = daemon("front-desk");
+    let mut steps = in_between(vec![Step::Press('1'), Step::Press('1'), Step::Press('2')]);
+    steps.extend(listens());
+    steps.extend(presses("999"));
+    steps.extend(in_between(vec![Step::Press('1')]));
+    steps.extend([hears_out(), Step::Press('*')]);
+    let report = ring(&daemon, Script::of(steps));
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MAIN,
+            "We are open from Monday to Friday,",
+            "Which extension?",
+            "You said 9 9 9.",
+            "Nobody has the extension 9 9 9.",
+            MAIN,
+            "Goodbye.",
+        ],
+    );
+}
+
+#[test]
+fn a_caller_leaves_a_message_with_keys_in_spanish() {
+    let daemon = daemon("front-desk");
+    let mut steps = in_between(vec![Step::Press('2'), Step::Press('3')]);
+    steps.extend([
+        hears_out(),
+        says(&["es/mensaje", "es/uno"]),
+        Step::Press('#'),
+    ]);
+    let report = ring(&daemon, Script::of(steps));
+    let beginnings = [
+        WELCOME,
+        MENU,
+        "Deje un mensaje después de la señal,",
+        TONE,
+        "Gracias.",
+        "Adiós.",
+    ];
+    heard(&daemon, &report, &beginnings);
+    let messages = std::fs::read_dir(daemon.folder().path().join("messages")).unwrap();
+    let messages: Vec<PathBuf> = messages.map(|file| file.unwrap().path()).collect();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let kept = wav::to_line(&wav::read(&read(&messages[0]).unwrap()).unwrap());
+    let said = people(&["es/mensaje"]);
+    let word = &said[1000..3000];
+    assert!(
+        kept.windows(word.len()).any(|part| part == word),
+        "the word is not in the message"
+    );
+}
+
+/// Says these, one after another: at once where there is an exclamation mark, else when the agent has finished.
+fn talks(words: &[&str]) -> Script {
+    let mut steps = Vec::new();
+    for said in words {
+        match said.strip_prefix('!') {
+            Some(_) => steps.extend(listens()),
+            None => steps.push(hears_out()),
+        }
+        let names: Vec<&str> = said.trim_start_matches('!').split(' ').collect();
+        steps.push(says(&names));
+    }
+    Script::of(steps)
+}
+
+#[test]
+fn a_caller_walks_the_front_desk_by_voice_in_english() {
+    let daemon = daemon("front-desk");
+    let script = talks(&[
+        "!en/one",
+        "!en/extension",
+        "en/three en/zero en/two",
+        "!en/no",
+        "en/one en/zero en/three",
+        "!en/one",
+        "en/goodbye",
+    ]);
+    let report = ring(&daemon, script);
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MAIN,
+            "Which extension?",
+            "You said 3 0 2.",
+            "Which extension?",
+            "You said 1 0 3.",
+            "Nobody has the extension 1 0 3.",
+            MAIN,
+            "Goodbye.",
+        ],
+    );
+    assert_eq!(
+        record(&daemon, &report, "heard").join(", "),
+        "one, extension, three zero two, no, one zero three, one, goodbye"
+    );
+}
+
+#[test]
+fn a_caller_walks_the_front_desk_by_voice_in_spanish() {
+    let daemon = daemon("front-desk");
+    let script = talks(&[
+        "!es/dos",
+        "!es/horas",
+        "!es/extension",
+        "es/tres es/cero es/dos",
+        "!es/uno",
+        "es/adios",
+    ]);
+    let report = ring(&daemon, script);
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MENU,
+            "Abrimos de lunes a viernes,",
+            "¿Qué extensión?",
+            "Ha dicho 3 0 2.",
+            "Nadie tiene la extensión 3 0 2.",
+            MENU,
+            "Adiós.",
+        ],
+    );
+}
+
+#[test]
+fn a_caller_who_is_not_answered_may_leave_a_message_and_need_not() {
+    let daemon = daemon("front-desk");
+    let steps = in_between(vec![Step::Press('1'), Step::Press('0')]);
+    let report = ring(
+        &daemon,
+        Script::of(steps).transferred(Transfer::Ends("no-answer")),
+    );
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MAIN,
+            "I am connecting you with the operator.",
+            "I am sorry, nobody can answer",
+            "Leave a message after the tone,",
+            TONE,
+            "Goodbye.",
+        ],
+    );
+    let messages = std::fs::read_dir(daemon.folder().path().join("messages")).unwrap();
+    assert_eq!(messages.count(), 0, "a message that nobody left");
+}
+
+#[test]
+fn a_caller_interrupts_with_what_he_wants() {
+    let daemon = daemon("front-desk");
+    let mut steps = in_between(vec![Step::Press('1'), says(&["en/hours"])]);
+    steps.extend([hears_out(), Step::Press('*'), hears_out()]);
+    let report = ring(&daemon, Script::of(steps));
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MAIN,
+            "We are open from Monday to Friday,",
+            MAIN,
+            "Goodbye.",
+        ],
+    );
+    assert_eq!(record(&daemon, &report, "barge_in").len(), 1);
+}
+
+#[test]
+fn a_cough_and_a_hum_interrupt_nobody() {
+    let daemon = daemon("front-desk");
+    let mut steps = in_between(vec![Step::Press('1'), coughs(), hums()]);
+    steps.extend([hears_out(), Step::Press('*'), hears_out()]);
+    let report = ring(&daemon, Script::of(steps));
+    heard(&daemon, &report, &[WELCOME, MAIN, "Goodbye."]);
+    assert_eq!(record(&daemon, &report, "barge_in").len(), 0);
+}
+
+#[test]
+fn a_caller_hangs_up_in_the_middle_of_a_word() {
+    let daemon = daemon("front-desk");
+    let word = people(&["en/extension"]);
+    let half = Step::Say(word[..word.len() / 2].into());
+    let mut steps = in_between(vec![Step::Press('1'), half]);
+    steps.push(Step::HangUp);
+    let report = ring(&daemon, Script::of(steps));
+    heard(&daemon, &report, &[WELCOME, MAIN]);
+    let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
+    assert_eq!(call["ended_reason"], "caller_hung_up", "{call}");
+    daemon.is_whole();
+}
+
+#[test]
+fn a_caller_who_says_nothing_is_asked_again_and_then_let_go() {
+    let daemon = daemon("survey");
+    let report = ring(&daemon, Script::of(Vec::new()));
+    let asked = "How content were you, from 1 to 5?";
+    heard(
+        &daemon,
+        &report,
+        &[
+            "Thank you for calling.",
+            asked,
+            asked,
+            asked,
+            "I am sorry. Goodbye.",
+        ],
+    );
+}
+
+#[test]
+fn the_survey_is_answered_with_keys_and_by_voice() {
+    let daemon = daemon("survey");
+    let steps = vec![
+        hears_out(),
+        Step::Press('4'),
+        hears_out(),
+        says(&["en/no"]),
+        hears_out(),
+        says(&["en/three"]),
+        hears_out(),
+        says(&["en/one"]),
+    ];
+    let report = ring(&daemon, Script::of(steps));
+    heard(
+        &daemon,
+        &report,
+        &[
+            "Thank you for calling.",
+            "How content were you,",
+            "Would you call us again?",
+            "How many minutes did you wait?",
+            "You said 3.",
+            "Thank you very much. Goodbye.",
+        ],
+    );
+    let notes = record(&daemon, &report, "note");
+    assert_eq!(notes, ["survey: rating 4, again no, waited 3 minutes"]);
+}
