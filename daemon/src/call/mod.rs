@@ -24,8 +24,8 @@
 //!
 //! What the core expects of the one who drives it:
 //!
-//! - Samples stand ready in one queue, in the order in which they were told. `Play` takes from its front, `Clear`
-//!   empties it. Sound of an utterance up to the last `Cancel` or after its own end, or of a turn up to the last
+//! - Samples stand ready in one queue, in the order in which they were told. `Play` takes from its front, `Clear` and
+//!   `Forget` empty it. Sound of an utterance up to the last `Cancel` or after its own end, or of a turn up to the last
 //!   `CancelReply`, that still arrives is dropped there and need not be told.
 //! - `Hold` puts what was sent last and not heard in front again; how much that is comes back with `TakenBack`.
 //! - `Speak` names a voice by its place in the line; `Begun` says first who was asked and how many stand behind.

@@ -8,6 +8,10 @@ use std::borrow::Cow;
 pub enum Output {
     /// The caller's turn is over (or the call began with it): ask the responder at this place in the line to answer
     /// `turn`. To be answered with [`Reply::Begun`](super::Reply::Begun).
+    ///
+    /// With `speculate` it may come before that is certain: then `TurnEnded` of the same turn follows, and before it
+    /// nothing of the answer is played; or `CancelReply` and `Wasted`. A responder that is replaced is cancelled first,
+    /// and the next is asked the same under the next number.
     Respond {
         turn: Turn,
         prompt: Prompt,

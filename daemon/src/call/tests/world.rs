@@ -689,7 +689,12 @@ impl World {
                     self.speaking = None;
                     self.unheard_since = None;
                 }
-                Output::CancelReply { turn, .. } => {
+                Output::CancelReply { turn, heard } => {
+                    if self.early.is_some() && !heard.is_empty() {
+                        self.wrong(format!(
+                            "{heard:?} was heard of an answer that was held back"
+                        ));
+                    }
                     self.wanted_turn = turn + 1;
                     self.in_flight = None;
                     self.unanswered_since = None;
