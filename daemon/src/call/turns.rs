@@ -161,8 +161,7 @@ impl Call {
         if !self.may_be_stopped() {
             self.keys.clear();
         }
-        let firm = |call: &Call| call.sayings.front().is_some_and(|saying| saying.firm);
-        while !firm(self)
+        while !self.is_firm(now)
             && let Some(digit) = self.keys.pop_front()
         {
             self.take_digit(now, digit);
