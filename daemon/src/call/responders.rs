@@ -288,8 +288,31 @@ impl Call {
                 open.splitter.next_utterance()
             }
         {
-            self.reply_text(turn, &text, false);
+            if !self.joins_the_last(turn, &text) {
+                self.reply_text(turn, &text, false);
+            }
         }
+    }
+
+    /// A sentence for which no utterance is left is said with the one before it, as long as that holds it: who writes
+    /// faster than anybody speaks loses nothing, and only what would be minutes in one utterance is refused.
+    fn joins_the_last(&mut self, turn: Turn, text: &str) -> bool {
+        if self.sayings.len() < MAX_QUEUED_UTTERANCES {
+            return false;
+        }
+        let speaker = self.speaker;
+        let last = self.sayings.back_mut().filter(|last| {
+            last.stage == Stage::Queued
+                && last.answers(turn)
+                && last.speaker == speaker
+                && !last.firm
+                && last.text.len() + 1 + text.len() <= MAX_TEXT_BYTES
+        });
+        let Some(last) = last else { return false };
+        let joined = last.text.to_mut();
+        joined.push(' ');
+        joined.push_str(text);
+        true
     }
 
     fn reply_text(&mut self, turn: Turn, text: &str, firm: bool) {

@@ -75,6 +75,32 @@ fn pieces_are_said_as_sentences_and_the_rest_before_whatever_follows() {
 }
 
 #[test]
+fn who_writes_faster_than_anybody_speaks_loses_no_sentence() {
+    let mut call = asked();
+    let sentences: Vec<_> = (1..=200)
+        .map(|n| format!("This is sentence number {n} of it."))
+        .collect();
+    let mut outputs = Vec::new();
+    for sentence in &sentences {
+        let reply = Reply::Piece(sentence);
+        call.handle_input(at(700), Input::Reply { turn: 1, reply });
+        let reply = Reply::Piece(" ");
+        call.handle_input(at(700), Input::Reply { turn: 1, reply });
+        outputs.extend(drain(&mut call));
+    }
+    let reply = Reply::Done;
+    call.handle_input(at(700), Input::Reply { turn: 1, reply });
+    outputs.extend(drain(&mut call));
+    // The last utterance holds 4000 bytes; what is beyond it is refused aloud.
+    assert!(refusal(&outputs).is_some_and(|why| why.contains("32 others wait")));
+    let said: Vec<_> = call.sayings.iter().map(|saying| &*saying.text).collect();
+    assert_eq!(said.len(), MAX_QUEUED_UTTERANCES);
+    let last = said[MAX_QUEUED_UTTERANCES - 1].len();
+    assert!(last <= MAX_TEXT_BYTES && last + sentences[199].len() > MAX_TEXT_BYTES);
+    assert!(sentences.join(" ").starts_with(&said.join(" ")), "{said:?}");
+}
+
+#[test]
 fn one_utterance_too_many_is_refused_with_a_note() {
     let mut call = asked();
     for n in 1..=MAX_QUEUED_UTTERANCES {
