@@ -9,8 +9,9 @@ mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
-use support::{CONFIG, Daemon, compile_plugin, phone, read, until};
+use support::{CONFIG, Daemon, binary, compile_plugin, phone, read, until};
 use tempfile::TempDir;
 use voice_streamer::media::{mulaw, wav};
 use voice_streamer::phone::{Report, Script, Step, Transfer};
@@ -85,10 +86,16 @@ fn known() -> String {
 /// A daemon whose agent walks one of the shipped flows, and hears by the recogniser.
 fn daemon(flow: &str) -> Daemon {
     let folder = Arc::new(TempDir::new().unwrap());
+    let flow = here(&format!("../plugins/responder-flow/examples/{flow}.toml"));
+    configure(&folder, &flow);
+    Daemon::again(&folder)
+}
+
+/// The configuration of such a daemon.
+fn configure(folder: &TempDir, flow: &Path) {
     compile_plugin("recogniser", folder.path());
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("known"), known()).unwrap();
-    let flow = here(&format!("../plugins/responder-flow/examples/{flow}.toml"));
     let config = CONFIG.replacen(
         "responder = \"echo\"\nvoice = \"english\"\ngreeting = \"Hello, this is the echo.\"\n[agents.default.turn]\nend_of_turn_ms = 700\nbarge_in = false",
         "responder = \"flow\"\ntranscriber = \"ears\"\nvoice = \"english\"\n[agents.default.turn]\nno_input_ms = 1500",
@@ -104,7 +111,6 @@ fn daemon(flow: &str) -> Daemon {
         at("known"),
     );
     std::fs::write(at("config.toml"), config).unwrap();
-    Daemon::again(&folder)
 }
 
 fn ring(daemon: &Daemon, script: Script) -> Report {
@@ -466,4 +472,76 @@ fn the_survey_is_answered_with_keys_and_by_voice() {
     );
     let notes = record(&daemon, &report, "note");
     assert_eq!(notes, ["survey: rating 4, again no, waited 3 minutes"]);
+}
+
+/// What `check` says of this flow.
+fn checked(flow: &Path) -> (bool, String) {
+    let folder = TempDir::new().unwrap();
+    configure(&folder, flow);
+    let mut check = Command::new(binary());
+    check
+        .args(["check", "--config"])
+        .arg(folder.path().join("config.toml"));
+    let said = check.env_remove("RUST_LOG").output().unwrap();
+    let text = [said.stdout, said.stderr].concat();
+    (said.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn check_draws_a_flow_and_tells_every_mistake_with_its_line() {
+    let (right, said) = checked(&here("../plugins/responder-flow/examples/front-desk.toml"));
+    assert!(right, "{said}");
+    for line in [
+        "  languages en, es; the call begins at welcome\n",
+        "  extension (collect extension) “Which extension? Key in or say its three dig…”\n",
+        "    ├─ 3 digits, confirmed → whose\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    let folder = TempDir::new().unwrap();
+    let flow = folder.path().join("bad.toml");
+    let text = "languages = [\"en\"]\nstart = \"a\"\n[say.a]\nprompt = \"A {b}\"\nnext = \"c\"\n[hang_up.bye]\nfrim = true\n";
+    std::fs::write(&flow, text).unwrap();
+    let (right, said) = checked(&flow);
+    assert!(!right, "{said}");
+    for line in [
+        "  the flow, line 3: say.a uses the variable `b`, which nothing sets\n",
+        "  the flow, line 5: say.a.next leads to `c`, and there is no such label; did you mean `a`?\n",
+        "  the flow, line 7: unknown key hang_up.bye.frim; did you mean `firm`?\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn a_saved_flow_is_in_force_for_the_next_call_unless_it_is_wrong() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let flow = folder.path().join("flow.toml");
+    let save = |words: &str, more: &str| {
+        let text = format!(
+            "languages = [\"en\"]\nstart = \"a\"\n[hang_up.a]\nprompt = \"{words}\"\n{more}"
+        );
+        std::fs::write(&flow, text).unwrap();
+    };
+    save("One.", "");
+    configure(&folder, &flow);
+    let daemon = Daemon::again(&folder);
+    let said = || record(&daemon, &ring(&daemon, Script::of(Vec::new())), "said");
+    assert_eq!(said(), ["One."]);
+    save("Two.", "[hang_up.b]\n");
+    until("the mistake is told", || {
+        daemon
+            .log()
+            .contains("line 5: hang_up.b is never reached")
+            .then_some(())
+    });
+    assert_eq!(said(), ["One."]);
+    save("Three.", "");
+    until("the flow is in force", || {
+        let opened = daemon.log().matches("\"plugin\":\"flow\"").count();
+        (opened >= 2).then_some(())
+    });
+    until("it is what callers hear", || {
+        (said() == ["Three."]).then_some(())
+    });
 }

@@ -235,7 +235,8 @@ typedef struct vp_plugin {
   /* [the stream's media thread, never blocks] The stream is over and its pointer dead when this returns. */
   void (*stop)(void *stream);
 
-  /* [any thread] Something by name that came after version 1, or NULL. May itself be NULL. Known: VP_CATALOG_ID. */
+  /* [any thread] Something by name that came after version 1, or NULL. May itself be NULL. Known: VP_CATALOG_ID,
+     VP_CHECK_ID. */
   const void *(*extension)(const char *id);
 } vp_plugin;
 
@@ -248,6 +249,16 @@ typedef struct vp_catalog {
      holds a sentence. Never called for an instance that is closing. */
   int32_t (*list)(void *self, void (*put)(void *to, vp_bytes json), void *to, vp_error *error);
 } vp_catalog;
+
+/* Extension of a plugin: what is wrong with a configuration, all of it, before anything is opened. Static. */
+#define VP_CHECK_ID "check/1"
+typedef struct vp_check {
+  uint32_t size; /* sizeof as the plugin was built */
+
+  /* [control thread, may block for 10 s] Looks at what open would get, changes nothing, calls put(to, json) once with the
+     object below and answers VP_OK. */
+  int32_t (*check)(vp_bytes config_json, void (*put)(void *to, vp_bytes json), void *to);
+} vp_check;
 
 /* [any thread] The only symbol. NULL: "I cannot serve a host of this version". */
 VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
@@ -307,6 +318,11 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *
  *   { "voices": [ {"id": "21m00Tcm4TlvDq8ikWAM", "name": "Rachel", "language": "en", "about": "calm, premade"} ],
  *     "models": [ {"id": "flash", "name": "Flash", "languages": ["en", "de"], "max_characters": 40000} ] }
+ *
+ * What vp_check.check puts; both members may be left out. With problems the plugin is not opened, and each is shown; the
+ * drawing is what `voice-streamer check` shows of what would come of the configuration:
+ *
+ *   { "problems": ["line 3: the menu leads nowhere"], "drawing": "main\n  1 -> sales" }
  *
  * Ignore members that you do not know, and so does the host.
  */

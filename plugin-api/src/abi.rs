@@ -313,6 +313,20 @@ pub struct VpCatalog {
 /// What [`VpPlugin::extension`] is asked for to get a [`VpCatalog`].
 pub const CATALOG_ID: &str = "catalog/1";
 
+/// The extension of a plugin that can say before it is opened what is wrong with a configuration, however much it is,
+/// and what would come of it: a pointer to this, static in the plugin. Its JSON is in the header.
+#[repr(C)]
+pub struct VpCheck {
+    /// `sizeof` as the plugin was built.
+    pub size: u32,
+    /// `[control, may block, 10 s]` Looks at the JSON that `open` would get, changes nothing, and calls `put` once; may be
+    /// null, which is as good as no extension.
+    pub check: Option<unsafe extern "C" fn(config: VpBytes, put: VpPut, to: *mut c_void) -> i32>,
+}
+
+/// What [`VpPlugin::extension`] is asked for to get a [`VpCheck`].
+pub const CHECK_ID: &str = "check/1";
+
 // SAFETY: the table holds function pointers and pointers to static, immutable strings; sharing it between threads
 // shares nothing that changes.
 unsafe impl Sync for VpPlugin {}

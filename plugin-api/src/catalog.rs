@@ -1,5 +1,5 @@
-//! What can be chosen from behind an opened voice: the contract's extension `catalog/1`, as values. How it gets to the host
-//! is in `export.rs`.
+//! What can be chosen from behind an opened voice, and what a configuration comes to: the contract's extensions `catalog/1`
+//! and `check/1`, as values. How they get to the host is in `export.rs`.
 
 use serde::Serialize;
 
@@ -41,4 +41,15 @@ pub struct CatalogModel {
     /// The longest text it takes at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_characters: Option<u64>,
+}
+
+/// What a configuration comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// What is wrong with it, a sentence each; with any the plugin is not opened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What would come of it, for `voice-streamer check`; lines.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub drawing: String,
 }

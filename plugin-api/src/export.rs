@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::abi::{
-    status, VpBytes, VpCatalog, VpCtx, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut, ABI,
-    CATALOG_ID,
+    status, VpBytes, VpCatalog, VpCheck, VpCtx, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut,
+    ABI, CATALOG_ID, CHECK_ID,
 };
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Checked};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::info::{start_info, StartInfo};
@@ -53,6 +53,12 @@ pub trait Role: 'static {
     /// What can be chosen from; waits for the instance's thread.
     fn catalog(_: &Self::Instance) -> Result<Catalog> {
         Ok(Catalog::default())
+    }
+    /// Whether [`Role::check`] is worth asking.
+    const HAS_CHECK: bool = false;
+    /// What a configuration comes to, without opening anything.
+    fn check(_config: &[u8]) -> Result<Checked> {
+        Ok(Checked::default())
     }
     /// Takes events; answers a status.
     ///
@@ -245,14 +251,47 @@ unsafe extern "C" fn extension<L: Library>(id: *const c_char) -> *const c_void {
             list: Some(list::<L>),
         };
     }
+    /// As above.
+    struct Checks<L>(L);
+    impl<L: Library> Checks<L> {
+        const TABLE: &'static VpCheck = &VpCheck {
+            size: size_of::<VpCheck>() as u32,
+            check: Some(check::<L>),
+        };
+    }
     // SAFETY: an id is a NUL-terminated string, lent for this call.
     let asked = (!id.is_null()).then(|| unsafe { CStr::from_ptr(id) });
-    let catalog = asked.is_some_and(|id| id.to_bytes() == CATALOG_ID.as_bytes());
-    if catalog && <L::Role as Role>::HAS_CATALOG {
-        let table: *const VpCatalog = Catalogs::<L>::TABLE;
-        table.cast()
-    } else {
-        ptr::null()
+    match asked.map(CStr::to_bytes) {
+        Some(id) if id == CATALOG_ID.as_bytes() && <L::Role as Role>::HAS_CATALOG => {
+            let table: *const VpCatalog = Catalogs::<L>::TABLE;
+            table.cast()
+        }
+        Some(id) if id == CHECK_ID.as_bytes() && <L::Role as Role>::HAS_CHECK => {
+            let table: *const VpCheck = Checks::<L>::TABLE;
+            table.cast()
+        }
+        _ => ptr::null(),
+    }
+}
+
+unsafe extern "C" fn check<L: Library>(config: VpBytes, put: VpPut, to: *mut c_void) -> i32 {
+    // SAFETY: lent for the length of this call.
+    let json = unsafe { config.bytes() };
+    let checked = contain(|| {
+        let checked = <L::Role as Role>::check(json).unwrap_or_else(|why| Checked {
+            problems: vec![why.text().to_owned()],
+            ..Checked::default()
+        });
+        serde_json::to_string(&checked)
+    });
+    match checked {
+        Ok(Ok(json)) => {
+            // SAFETY: the host's function with the host's pointer; the bytes outlive the call.
+            unsafe { put(to, VpBytes::lend(json.as_bytes())) };
+            status::OK
+        }
+        Ok(Err(_)) => status::ERROR,
+        Err(_) => status::PANIC,
     }
 }
 

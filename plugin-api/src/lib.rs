@@ -104,7 +104,7 @@ mod worker;
 #[cfg(feature = "sdk")]
 pub mod prelude {
     pub use crate::abi::failure;
-    pub use crate::catalog::{Catalog, CatalogModel, CatalogVoice};
+    pub use crate::catalog::{Catalog, CatalogModel, CatalogVoice, Checked};
     pub use crate::error::{Error, Result};
     pub use crate::format::{Encoding, Format};
     pub use crate::host::{Host, Level};

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{json, Value};
 
 use crate::abi::{flag, kind, role, status, VpEvent};
+use crate::catalog::Checked;
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::Format;
@@ -41,6 +42,13 @@ pub trait Responder: Send + Sync + Sized + 'static {
     /// Whether it is asked when nobody speaks: [`Event::Silence`], then [`Event::TurnOver`]. Else the host asks the
     /// caller, as the agent's `no_input_text` says.
     const TAKES_SILENCE: bool = false;
+
+    /// What a configuration comes to, for those in whose keys much can be wrong: told to the host before anything is
+    /// opened, as many sentences as there are. `open` refuses by itself what is wrong.
+    fn check(config: &Self::Config) -> Checked {
+        let _ = config;
+        Checked::default()
+    }
 
     /// What an instance with this configuration wants, where that is less or more than the constants say.
     fn wants(config: &Self::Config) -> Wants {
@@ -475,6 +483,12 @@ impl<R: Responder> Role for ResponderRole<R> {
             },
             "schema": schema::<R::Config>(),
         })
+    }
+
+    const HAS_CHECK: bool = true;
+
+    fn check(json: &[u8]) -> Result<Checked> {
+        Ok(R::check(&config(json)?))
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {

@@ -44,6 +44,7 @@ fn layouts() -> Vec<(String, usize)> {
             size, abi, name, version, roles, describe, open, close, start, send, stop, extension
         }
         "vp_catalog" = VpCatalog { size, list }
+        "vp_check" = VpCheck { size, check }
     }
 }
 
@@ -164,6 +165,7 @@ fn failures_and_extensions_have_the_same_names_on_both_sides() {
         .map(|name| (format!("FAILURE_{}", name.to_uppercase()), *name))
         .collect();
     expected.push(("CATALOG_ID".to_owned(), CATALOG_ID));
+    expected.push(("CHECK_ID".to_owned(), CHECK_ID));
     let expected: Vec<(&str, &str)> = expected
         .iter()
         .map(|(c, text)| (c.as_str(), *text))

@@ -7,7 +7,7 @@
 
 use super::StartError;
 use crate::config::{self, Config, Problem, Problems, Sheet};
-use crate::plugin::{Generation, Library};
+use crate::plugin::{Generation, Library, checkup};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,15 @@ pub(super) fn open_plugins(
         let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
         let opened = match (kept, config.plugins.get(&name)) {
             (Some(kept), _) => Ok(kept),
-            (None, Some(plugin)) => Generation::open(library, &name, &plugin.keys.to_string()),
+            (None, Some(plugin)) => {
+                let keys = plugin.keys.to_string();
+                let problems = checkup(&library, &name, &keys).problems;
+                if !problems.is_empty() {
+                    failed.insert(name, refused(&problems));
+                    continue;
+                }
+                Generation::open(library, &name, &keys)
+            }
             (None, None) => continue,
         };
         match opened {
@@ -63,6 +71,14 @@ pub(super) fn open_plugins(
         }
     }
     Ok(Opened { plugins, failed })
+}
+
+/// All that a plugin finds wrong with its keys, a line each.
+fn refused(problems: &[String]) -> String {
+    match problems {
+        [only] => format!("it refuses its configuration: {only}"),
+        _ => format!("it refuses its configuration:\n  {}", problems.join("\n  ")),
+    }
 }
 
 /// Where the library of each plugin is, or why it cannot be found.
@@ -148,7 +164,7 @@ fn check_keys(config: &mut Config, libraries: &Loaded) -> Result<(), Problems> {
 /// What opening every plugin the configuration names has shown, as `check` does it.
 #[derive(Debug)]
 pub struct Checked {
-    /// A line for each plugin.
+    /// A line for each plugin, and below it what it draws of its configuration.
     pub lines: Vec<String>,
     /// The configuration, with what the plugins say about which keys are secret.
     pub config: Config,
@@ -168,12 +184,22 @@ pub fn check_plugins(mut config: Config, state: &Path) -> Result<Checked, StartE
     }
     let lines = plugins.iter().map(|(name, generation)| {
         let library = generation.library();
-        format!("plugin {name}: {} {}", library.name(), library.version())
+        let keys = config
+            .plugins
+            .get(name)
+            .map(|plugin| plugin.keys.to_string());
+        let drawing = keys.map(|keys| checkup(library, name, &keys).drawing);
+        let drawing = drawing.unwrap_or_default().replace('\n', "\n  ");
+        let line = format!("plugin {name}: {} {}", library.name(), library.version());
+        match drawing.as_str() {
+            "" => line,
+            drawing => format!("{line}\n  {drawing}"),
+        }
     });
     Ok(Checked {
         lines: lines.collect(),
-        config,
         builds: builds(&plugins),
+        config,
     })
 }
 

@@ -372,13 +372,13 @@ fn open(library: Arc<Library>, ctx: &'static Ctx, config: &[u8]) -> Result<Insta
 
 /// Overwrites a copy of the configuration, which may hold secrets. `black_box` keeps the compiler from seeing that
 /// nobody reads it afterwards.
-fn wipe(bytes: &mut [u8]) {
+pub(super) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     hint::black_box(bytes);
 }
 
 /// The kernel keeps 15 letters of a thread's name; the rest is for debuggers. A NUL would be refused.
-fn thread_name(doing: &str, plugin: &str) -> String {
+pub(super) fn thread_name(doing: &str, plugin: &str) -> String {
     format!("{doing}:{}", plugin.replace('\0', "?"))
 }
 

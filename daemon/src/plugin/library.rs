@@ -17,8 +17,8 @@ use std::ptr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use voice_plugin::abi::{
-    ABI, CATALOG_ID, ENTRY_SYMBOL, VpBytes, VpCatalog, VpCtx, VpEntry, VpError, VpEvent, VpHost,
-    VpOut, VpPlugin, VpPut, role, status,
+    ABI, CATALOG_ID, CHECK_ID, ENTRY_SYMBOL, VpBytes, VpCatalog, VpCheck, VpCtx, VpEntry, VpError,
+    VpEvent, VpHost, VpOut, VpPlugin, VpPut, role, status,
 };
 
 /// How long constructors, the entry and `describe` may take together.
@@ -70,7 +70,12 @@ pub(crate) struct Table {
     pub(crate) stop: unsafe extern "C" fn(*mut c_void),
     /// Of the extension `catalog/1`; none if the plugin has no such extension.
     pub(crate) list: Option<List>,
+    /// Of the extension `check/1`, as above.
+    pub(crate) check: Option<Check>,
 }
+
+/// `vp_check.check`.
+pub(crate) type Check = unsafe extern "C" fn(VpBytes, VpPut, *mut c_void) -> i32;
 
 /// `vp_catalog.list`.
 pub(crate) type List = unsafe extern "C" fn(*mut c_void, VpPut, *mut c_void, *mut VpError) -> i32;
@@ -273,6 +278,8 @@ unsafe fn read(table: *const VpPlugin) -> Result<Face, LoadProblem> {
         stop: required!(stop),
         // SAFETY: the size was read above.
         list: unsafe { list(table, size as usize) },
+        // SAFETY: as above.
+        check: unsafe { check(table, size as usize) },
     };
     let describe = match member!(describe) {
         None => describe::of_the_silent(roles),
@@ -321,18 +328,8 @@ unsafe fn text(at: *const c_char, member: &'static str) -> Result<String, LoadPr
 /// # Safety
 /// `table` is a whole table of our ABI, of `size` bytes.
 unsafe fn list(table: *const VpPlugin, size: usize) -> Option<List> {
-    type Extension = Option<unsafe extern "C" fn(*const c_char) -> *const c_void>;
-    if size < offset_of!(VpPlugin, extension) + size_of::<Extension>() {
-        return None;
-    }
-    // SAFETY: the member lies within the size.
-    let extension = unsafe { (&raw const (*table).extension).read() }?;
-    let id = CString::new(CATALOG_ID).ok()?;
-    // SAFETY: the plugin's function with an id that is lent for the call.
-    let catalog = unsafe { extension(id.as_ptr()) }.cast::<VpCatalog>();
-    if catalog.is_null() {
-        return None;
-    }
+    // SAFETY: passed on.
+    let catalog = unsafe { extension(table, size, CATALOG_ID) }?.cast::<VpCatalog>();
     // SAFETY: the contract makes it a static table that begins with its size.
     let size = unsafe { (&raw const (*catalog).size).read() };
     if (size as usize) < offset_of!(VpCatalog, list) + size_of::<Option<List>>() {
@@ -340,6 +337,39 @@ unsafe fn list(table: *const VpPlugin, size: usize) -> Option<List> {
     }
     // SAFETY: the member lies within the size.
     unsafe { (&raw const (*catalog).list).read() }
+}
+
+/// The function behind the extension `check/1`, if the plugin has it.
+///
+/// # Safety
+/// As for [`list`].
+unsafe fn check(table: *const VpPlugin, size: usize) -> Option<Check> {
+    // SAFETY: passed on.
+    let found = unsafe { extension(table, size, CHECK_ID) }?.cast::<VpCheck>();
+    // SAFETY: the contract makes it a static table that begins with its size.
+    let size = unsafe { (&raw const (*found).size).read() };
+    if (size as usize) < offset_of!(VpCheck, check) + size_of::<Option<Check>>() {
+        return None;
+    }
+    // SAFETY: the member lies within the size.
+    unsafe { (&raw const (*found).check).read() }
+}
+
+/// What the plugin has under this name.
+///
+/// # Safety
+/// As for [`list`].
+unsafe fn extension(table: *const VpPlugin, size: usize, id: &str) -> Option<*const c_void> {
+    type Extension = Option<unsafe extern "C" fn(*const c_char) -> *const c_void>;
+    if size < offset_of!(VpPlugin, extension) + size_of::<Extension>() {
+        return None;
+    }
+    // SAFETY: the member lies within the size.
+    let extension = unsafe { (&raw const (*table).extension).read() }?;
+    let id = CString::new(id).ok()?;
+    // SAFETY: the plugin's function with an id that is lent for the call.
+    let found = unsafe { extension(id.as_ptr()) };
+    (!found.is_null()).then_some(found)
 }
 
 /// What became of a function that puts JSON.

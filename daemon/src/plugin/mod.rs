@@ -13,6 +13,7 @@
 //! This is the only room of the daemon with `unsafe` in it, but for one call in `media/silero/avx2.rs`. It knows no
 //! sockets and no turns: that a record is stale it sees from a number the leg raised.
 
+mod checkup;
 mod deadline;
 mod describe;
 mod elf;
@@ -32,6 +33,7 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
+pub use checkup::{Checkup, checkup};
 pub use describe::{Describe, Encoding, Format};
 pub use error::{CatalogError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
 pub use generation::{CATALOG_DEADLINE, CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};

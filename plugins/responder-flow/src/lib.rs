@@ -63,14 +63,24 @@ impl Responder for FlowResponder {
     const TAKES_DIGITS: bool = true;
     const TAKES_SILENCE: bool = true;
 
+    fn check(config: &Config) -> Checked {
+        match taken(config) {
+            Ok(flow) => Checked {
+                problems: Vec::new(),
+                drawing: drawing::draw(&flow),
+            },
+            Err(problems) => Checked {
+                problems: problems
+                    .iter()
+                    .map(|problem| format!("the flow, {problem}"))
+                    .collect(),
+                drawing: String::new(),
+            },
+        }
+    }
+
     async fn open(config: Config, host: Host) -> Result<FlowResponder> {
-        let flow = taken(&config).inspect_err(|problems| {
-            for problem in problems {
-                host.error(&format!("the flow, {problem}"));
-            }
-        });
-        let flow = flow.map_err(|problems| in_short(&problems))?;
-        host.debug(&drawing::draw(&flow));
+        let flow = taken(&config).map_err(|problems| in_short(&problems))?;
         if let Some(folder) = &config.recordings {
             std::fs::create_dir_all(folder)
                 .map_err(|why| format!("the folder {} cannot be made: {why}", folder.display()))?;
@@ -138,16 +148,13 @@ fn taken(config: &Config) -> core::result::Result<Flow, Vec<Problem>> {
     }])
 }
 
-/// As much as an error of `open` can hold; the log has the rest.
+/// As much as an error of `open` can hold; `check` has told the host all of it.
 fn in_short(problems: &[Problem]) -> String {
     match problems {
         [] => "the flow is not taken".to_owned(),
         [only] => format!("the flow, {only}"),
         [first, rest @ ..] => {
-            format!(
-                "the flow has {} mistakes, all in the log; {first}",
-                rest.len() + 1
-            )
+            format!("the flow has {} mistakes; {first}", rest.len() + 1)
         }
     }
 }
