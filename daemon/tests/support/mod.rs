@@ -452,7 +452,12 @@ pub struct Raw {
 impl Raw {
     /// After the handshake.
     pub fn open(daemon: &Daemon) -> Raw {
-        Raw::over(TcpStream::connect(daemon.address).unwrap())
+        Raw::open_at(daemon, "/ws/audio/stream/")
+    }
+
+    /// The same at another path.
+    pub fn open_at(daemon: &Daemon, path: &str) -> Raw {
+        Raw::over(TcpStream::connect(daemon.address).unwrap(), path)
     }
 
     /// After the handshake on a connection whose kernel keeps as little as it can for us: soon full if nobody reads.
@@ -462,13 +467,13 @@ impl Raw {
         // The kernel raises it to its own least, about 2 KB.
         socket.set_recv_buffer_size(1).unwrap();
         socket.connect(&daemon.address.into()).unwrap();
-        Raw::over(socket.into())
+        Raw::over(socket.into(), "/ws/audio/stream/")
     }
 
-    fn over(mut stream: TcpStream) -> Raw {
+    fn over(mut stream: TcpStream, path: &str) -> Raw {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let head = Raw::handshake("");
+        let head = Raw::handshake("").replacen("/ws/audio/stream/", path, 1);
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
