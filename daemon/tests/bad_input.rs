@@ -13,6 +13,9 @@ fn sid(number: u32) -> String {
     format!("CA{number:032x}")
 }
 
+/// Calls whose stream was broken are awaited for a while, and count.
+const PATIENT: &str = "[limits]\ncalls_per_caller = 1000\n";
+
 #[test]
 fn messages_without_meaning_are_ignored_and_counted() {
     let daemon = Daemon::start("");
@@ -289,7 +292,7 @@ fn fate(text: &[u8], own_sid: &str) -> Fate {
 #[test]
 fn ten_thousand_damaged_messages_meet_the_fate_they_deserve() {
     let mut dice = Dice::new(0x5eed);
-    let daemon = Daemon::start("");
+    let daemon = Daemon::start(PATIENT);
     let bystander = Bystander::call(&daemon);
     let mut calls = 1;
     let mut victim = Raw::call(&daemon, &sid(calls));
@@ -388,7 +391,7 @@ fn a_damaged_start_begins_nothing() {
 #[test]
 fn noise_instead_of_a_websocket_ends_that_stream_only() {
     let mut dice = Dice::new(0x0153);
-    let daemon = Daemon::start("");
+    let daemon = Daemon::start(PATIENT);
     let bystander = Bystander::call(&daemon);
     for number in 0..200 {
         let mut raw = if number % 20 == 0 {
