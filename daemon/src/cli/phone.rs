@@ -27,7 +27,7 @@ pub(super) struct PhoneArguments {
     #[arg(long, value_name = "FILE|TEXT")]
     say: Vec<String>,
 
-    /// Keys the caller presses after the greeting
+    /// Keys the caller presses after the greeting; at a comma he listens to what the agent says first (1,2)
     #[arg(long, value_name = "KEYS")]
     press: Option<String>,
 
@@ -91,14 +91,24 @@ fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), F
         most_ms: GREETING_MS,
     }];
     for key in arguments.press.iter().flat_map(|keys| keys.chars()) {
-        if !matches!(key, '0'..='9' | '*' | '#' | 'A'..='D') {
-            return Err(Failure {
-                code: 2,
-                message: format!("\"{key}\" is not a key of a phone (0-9, *, #, A-D)"),
-            });
+        match key {
+            '0'..='9' | '*' | '#' | 'A'..='D' => {
+                steps.push(Step::Press(key));
+                steps.push(Step::Pause { ms: 300 });
+            }
+            ',' => steps.push(Step::WaitForAgent { most_ms: ANSWER_MS }),
+            _ => {
+                return Err(Failure {
+                    code: 2,
+                    message: format!(
+                        "\"{key}\" is not a key of a phone (0-9, *, #, A-D), and no comma, which waits for the agent"
+                    ),
+                });
+            }
         }
-        steps.push(Step::Press(key));
-        steps.push(Step::Pause { ms: 300 });
+    }
+    if arguments.press.is_some() && arguments.say.is_empty() {
+        steps.push(Step::WaitForAgent { most_ms: ANSWER_MS });
     }
     for what in &arguments.say {
         steps.push(Step::Say(sound(config, arguments, what)?));
