@@ -31,7 +31,7 @@ const SILENT: u64 = 100 * 100;
 pub const FADE: usize = samples(5);
 
 /// Where in `before`, µ-law that was cut off behind its last sample, speech begins again: in the middle of the quietest
-/// stretch within [`SEARCH`] of the end, the latest of them if there are several; [`BACK`] before the end if there is
+/// stretch within [`SEARCH`] of the end, the latest of them if there are several; `BACK` before the end if there is
 /// none, or at the beginning if there is less.
 pub fn word_edge(before: &[u8]) -> usize {
     let from = before.len().saturating_sub(SEARCH);
