@@ -83,6 +83,8 @@ mod info;
 #[cfg(feature = "sdk")]
 mod inline;
 #[cfg(feature = "sdk")]
+mod millis;
+#[cfg(feature = "sdk")]
 mod out;
 #[cfg(feature = "sdk")]
 mod panics;
@@ -110,6 +112,7 @@ pub mod prelude {
     pub use crate::host::{Host, Level};
     pub use crate::info::{CallInfo, Nothing, StartInfo};
     pub use crate::inline::{Inline, InlineEvent};
+    pub use crate::millis::Millis;
     pub use crate::out::{Out, Sent};
     pub use crate::responder::{Call, Event, Responder, Wants};
     pub use crate::secret::Secret;

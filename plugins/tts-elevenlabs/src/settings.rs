@@ -304,48 +304,6 @@ checked!(
     { "type": "string", "pattern": "^https?://" }
 );
 
-/// A time within limits, with its default.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "u64")]
-struct Millis<const MIN: u64, const MAX: u64, const USUAL: u64>(u64);
-
-impl<const MIN: u64, const MAX: u64, const USUAL: u64> Millis<MIN, MAX, USUAL> {
-    const fn get(self) -> Duration {
-        Duration::from_millis(self.0)
-    }
-}
-
-impl<const MIN: u64, const MAX: u64, const USUAL: u64> Default for Millis<MIN, MAX, USUAL> {
-    fn default() -> Self {
-        Millis(USUAL)
-    }
-}
-
-impl<const MIN: u64, const MAX: u64, const USUAL: u64> TryFrom<u64> for Millis<MIN, MAX, USUAL> {
-    type Error = String;
-
-    fn try_from(number: u64) -> core::result::Result<Self, String> {
-        match (MIN..=MAX).contains(&number) {
-            true => Ok(Millis(number)),
-            false => Err(format!("{number} is not between {MIN} and {MAX}")),
-        }
-    }
-}
-
-impl<const MIN: u64, const MAX: u64, const USUAL: u64> JsonSchema for Millis<MIN, MAX, USUAL> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("millis_from_{MIN}_to_{MAX}").into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX, "default": USUAL })
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
