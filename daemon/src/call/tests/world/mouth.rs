@@ -1,8 +1,8 @@
 //! The leg's queue of samples, and what it must never be told to do with them: the part of the
-//! [`World`](super::world) that plays, takes back and watches that nothing is left out.
+//! [`World`](super::World) that plays, takes back and watches that nothing is left out.
 
-use super::world::Owner;
 use crate::call::input::Utterance;
+use crate::call::tests::happenings::Owner;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Sound of one owner: from this sample of his on, so many.

@@ -1,10 +1,10 @@
-//! Those who listen beside the core, and what it may do with what they say: the part of the [`World`](super::world)
+//! Those who listen beside the core, and what it may do with what they say: the part of the [`World`](super::World)
 //! that watches stretches of speech and words.
 
-use super::world::Writes;
 use crate::call::input::Stretch;
 use crate::call::output::{Prompt, Sounded};
 use crate::call::settings::Settings;
+use crate::call::tests::happenings::Writes;
 use crate::call::time::CallTime;
 
 /// What is heard of a text.
