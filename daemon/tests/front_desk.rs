@@ -11,10 +11,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use support::{CONFIG, Daemon, binary, compile_plugin, phone, read, until};
+use support::callers::{heard, hears_out, in_between, listens, presses, record, ring};
+use support::{CONFIG, Daemon, binary, compile_plugin, read, until};
 use tempfile::TempDir;
 use voice_streamer::media::{mulaw, wav};
-use voice_streamer::phone::{Report, Script, Step, Transfer};
+use voice_streamer::phone::{Script, Step, Transfer};
 
 /// What the recordings say, by their names.
 const PEOPLE: [&str; 18] = [
@@ -111,72 +112,6 @@ fn configure(folder: &TempDir, flow: &Path) {
         at("known"),
     );
     std::fs::write(at("config.toml"), config).unwrap();
-}
-
-fn ring(daemon: &Daemon, script: Script) -> Report {
-    phone(voice_streamer::phone::call(
-        &daemon.parrot(),
-        script,
-        |_, _| (),
-    ))
-    .unwrap()
-}
-
-/// The texts of one kind in the record of a call that has ended.
-fn record(daemon: &Daemon, report: &Report, event: &str) -> Vec<String> {
-    let path = format!("/audio/api/logs/?call={}&limit=200", report.call_sid);
-    let rows = until("the call's record is closed", || {
-        let logs = daemon.json(&path);
-        let rows = logs["logs"].as_array().unwrap().clone();
-        rows.iter()
-            .any(|row| row["event"] == "call_ended")
-            .then_some(rows)
-    });
-    let of_kind = rows.iter().rev().filter(|row| row["event"] == event);
-    of_kind
-        .map(|row| row["response_text"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// The agent said these, in this order; only how each begins is compared.
-#[track_caller]
-fn heard(daemon: &Daemon, report: &Report, beginnings: &[&str]) {
-    let said = record(daemon, report, "said");
-    let same = said.len() == beginnings.len()
-        && said.iter().zip(beginnings).all(|(said, beginning)| {
-            said.starts_with(beginning) && said.is_empty() == beginning.is_empty()
-        });
-    assert!(
-        same,
-        "the agent said {said:#?}\n--- wanted: {beginnings:#?}"
-    );
-}
-
-/// Waits for the agent's voice, then for a moment, in which he has said something.
-fn listens() -> [Step; 2] {
-    [
-        Step::WaitForVoice { most_ms: 10_000 },
-        Step::Pause { ms: 900 },
-    ]
-}
-
-fn hears_out() -> Step {
-    Step::WaitForAgent { most_ms: 30_000 }
-}
-
-/// Each step after the agent has begun to speak.
-fn in_between(steps: Vec<Step>) -> Vec<Step> {
-    steps
-        .into_iter()
-        .flat_map(|step| listens().into_iter().chain([step]))
-        .collect()
-}
-
-/// These keys, one after another.
-fn presses(keys: &str) -> Vec<Step> {
-    keys.chars()
-        .flat_map(|key| [Step::Press(key), Step::Pause { ms: 200 }])
-        .collect()
 }
 
 /// A cough: two bursts of noise that die away. Made here, no human being coughed.

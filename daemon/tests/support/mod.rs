@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::unwrap_used)]
 
+pub mod callers;
 pub mod edited;
 pub mod operator;
 

@@ -6,128 +6,13 @@
 #[path = "../../../plugin-api/tests/host/mod.rs"]
 mod host;
 
+use fakes::by_hand::Server;
 use host::{Opened, Record, Stream, open};
 use responder_webhook::plugin_table;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 use voice_plugin::abi::{failure, kind, role, status};
 
-/// Only a broken plugin lets anybody wait so long.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A bot in a test's hand.
-struct Bot {
-    address: SocketAddr,
-    requests: Receiver<Request>,
-}
-
-/// One request, to be answered by the test.
-struct Request {
-    head: String,
-    body: Value,
-    raw: String,
-    answer: TcpStream,
-    /// Tells the connection's reader that the answer is written.
-    go_on: Sender<()>,
-}
-
-impl Bot {
-    fn start() -> Bot {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (told, requests) = channel();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, told) = (stream.unwrap(), told.clone());
-                std::thread::spawn(move || serve(stream, &told));
-            }
-        });
-        Bot { address, requests }
-    }
-
-    fn request(&self) -> Request {
-        self.requests.recv_timeout(DEADLINE).unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/bot?token=canary", self.address)
-    }
-}
-
-/// Reads requests off one connection, for as long as the test lets it.
-fn serve(stream: TcpStream, told: &Sender<Request>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            match reader.read_line(&mut head) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-        }
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let raw = String::from_utf8(body).unwrap();
-        let (go_on, answered) = channel();
-        let request = Request {
-            head,
-            body: serde_json::from_str(&raw).unwrap(),
-            raw,
-            answer: stream.try_clone().unwrap(),
-            go_on,
-        };
-        if told.send(request).is_err() || answered.recv().is_err() {
-            return;
-        }
-    }
-}
-
-impl Request {
-    fn write(&mut self, text: &str) {
-        self.answer.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// A whole answer; the connection stays.
-    fn answer(mut self, status: &str, kind: &str, body: &str) {
-        let length = body.len();
-        self.write(&format!(
-            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
-        ));
-        self.go_on.send(()).unwrap();
-    }
-
-    fn says(self, body: Value) {
-        self.answer("200 OK", "application/json", &body.to_string());
-    }
-
-    /// The head of an answer that comes in chunks.
-    fn begin(&mut self, kind: &str) {
-        self.write(&format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
-        ));
-    }
-
-    fn chunk(&mut self, text: &str) {
-        self.write(&format!("{:x}\r\n{text}\r\n", text.len()));
-    }
-
-    /// Waits until the other side has given the connection up.
-    fn wait_until_dropped(mut self) {
-        self.answer.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut bytes = [0; 16];
-        let read = self.answer.read(&mut bytes);
-        assert!(matches!(read, Ok(0)) || read.is_err_and(|e| e.raw_os_error() == Some(104)));
-    }
-}
-
-fn opened(bot: &Bot, more: Value) -> Opened {
+fn opened(bot: &Server, more: Value) -> Opened {
     let mut config = json!({"url": bot.url(), "events": ["digit", "silence"]});
     let keys = config.as_object_mut().unwrap();
     keys.extend(more.as_object().unwrap().clone());
@@ -181,7 +66,7 @@ fn failed(stream: &Stream<'_>) -> String {
 
 #[test]
 fn a_turn_is_posted_and_its_answer_said() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(
         &bot,
         json!({"headers": ["Authorization: Bearer canary"], "signing_secret": "Jefe"}),
@@ -244,7 +129,7 @@ fn a_turn_is_posted_and_its_answer_said() {
 
 #[test]
 fn a_stream_is_said_while_it_comes() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({}));
     for (mime, chunks) in [
         ("text/plain", ["Good day. ", "I am", " here."]),
@@ -275,7 +160,7 @@ fn a_stream_is_said_while_it_comes() {
         request.chunk(chunks[1]);
         request.chunk(chunks[2]);
         request.write("0\r\n\r\n");
-        request.go_on.send(()).unwrap();
+        request.done();
         let rest = until_done(&stream);
         let joined = rest.join("").replace("piece ", "");
         assert_eq!(joined, "I am here.done", "{mime}");
@@ -284,7 +169,7 @@ fn a_stream_is_said_while_it_comes() {
 
 #[test]
 fn an_interruption_drops_the_request_and_the_next_tells_what_was_heard() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({}));
     let stream = start(&plugin);
     // Before it answered.
@@ -314,7 +199,7 @@ fn an_interruption_drops_the_request_and_the_next_tells_what_was_heard() {
 
 #[test]
 fn what_goes_wrong_has_a_name_and_the_address_without_its_secrets() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({}));
     let stream = start(&plugin);
     let rows = [
@@ -396,7 +281,7 @@ fn what_goes_wrong_has_a_name_and_the_address_without_its_secrets() {
 
 #[test]
 fn a_bot_that_is_slow_stalls_or_is_not_there_fails_the_turn() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({"timeout_ms": 100, "stall_ms": 100}));
     let stream = start(&plugin);
     stream.turn_over(1);
@@ -417,10 +302,7 @@ fn a_bot_that_is_slow_stalls_or_is_not_there_fails_the_turn() {
         sentence.contains("nothing more came for 100 ms"),
         "{sentence}"
     );
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = Server::nobody();
     let config = json!({"url": format!("http://{nobody}/bot")}).to_string();
     let plugin = open(plugin_table(), &config).unwrap();
     let stream = start(&plugin);
@@ -434,7 +316,7 @@ fn a_bot_that_is_slow_stalls_or_is_not_there_fails_the_turn() {
 
 #[test]
 fn a_kept_connection_that_was_closed_meanwhile_costs_no_turn() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({}));
     let stream = start(&plugin);
     stream.turn_over(1);
@@ -456,7 +338,7 @@ fn a_kept_connection_that_was_closed_meanwhile_costs_no_turn() {
 
 #[test]
 fn the_end_of_a_call_is_told_if_it_is_wanted() {
-    let bot = Bot::start();
+    let bot = Server::start();
     let plugin = opened(&bot, json!({"events": ["end"]}));
     let stream = start(&plugin);
     stream.turn_over(1);
