@@ -89,6 +89,11 @@ impl Client {
         let why = |error: reqwest::Error| Error::from(error.without_url()).text().to_owned();
         let mut response = request.send().await.map_err(why)?;
         let status = response.status();
+        if status.is_redirection() {
+            return Err(format!(
+                "it answered {status}, and redirects are not followed"
+            ));
+        }
         if !status.is_success() {
             return Err(format!("it answered {status}"));
         }
