@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::flow::{Flow, Kind, NodeId, Prompt, Template, is_name};
+use crate::flow::{Flow, Kind, NUMBER, NodeId, Prompt, Template, is_key, is_name, is_number};
 use crate::near::did_you_mean;
 use crate::page::{Keys, Page, Text};
 
@@ -158,6 +158,35 @@ pub(crate) fn variables(flow: &Flow, page: &Page<'_>) {
     }
 }
 
+/// Numbers and keys that can be known before anybody calls: those without variables, or with variables that
+/// `[variables]` gives a value.
+pub(crate) fn numbers(flow: &Flow, page: &Page<'_>) {
+    for node in &flow.nodes {
+        let (template, is_wrong, what): (_, fn(&str) -> bool, _) = match &node.kind {
+            Kind::Transfer(transfer) => (&transfer.to, |to| !is_number(to), NUMBER),
+            Kind::Keys { digits, .. } => (
+                digits,
+                |keys| !keys.chars().all(is_key),
+                "0 to 9, `*`, `#`, A to D, and w for half a second",
+            ),
+            _ => continue,
+        };
+        let known = |name| (flow.variables.get(name)).is_some_and(|value| !value.is_empty());
+        let text = template.filled(&flow.variables);
+        if template.variables().all(known) && !text.is_empty() && is_wrong(text.trim()) {
+            let does = match node.kind {
+                Kind::Transfer(_) => "connects to",
+                _ => "presses",
+            };
+            let (kind, label) = (node.kind.word(), &node.label);
+            page.wrong(
+                node.line,
+                format!("{kind}.{label} {does} `{text}`; it must be {what}"),
+            );
+        }
+    }
+}
+
 /// A variable of the flow's own must have a name, and not that of one that is given.
 pub(crate) fn own_name(name: &Text, keys: &Keys<'_>) {
     if !is_name(&name.text) {
@@ -193,5 +222,38 @@ pub(crate) fn url(url: &str) -> Result<(), String> {
         "http" if local => Ok(()),
         "http" => Err("is not encrypted: https, or http on this machine only".into()),
         other => Err(format!("is `{other}:`; https it must be")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_named_in_clear_on_this_machine_only() {
+        for fine in [
+            "https://example.com/hook?key=1",
+            "https://10.0.0.1:8443/",
+            "http://127.0.0.1:8000/",
+            "http://[::1]/hook",
+            "http://localhost:8000",
+        ] {
+            assert_eq!(url(fine), Ok(()), "{fine}");
+        }
+        for (bad, why) in [
+            ("http://example.com/", "is not encrypted"),
+            ("http://10.0.0.1/", "is not encrypted"),
+            ("http://localhost.example.com/", "is not encrypted"),
+            ("http://127.0.0.1.example.com/", "is not encrypted"),
+            ("https://ann@example.com/", "holds a name or password"),
+            ("https://:secret@example.com/", "holds a name or password"),
+            ("ftp://example.com/", "is `ftp:`"),
+            ("example.com/hook", "cannot be read"),
+            ("https://", "cannot be read"),
+            ("", "cannot be read"),
+        ] {
+            let said = url(bad).expect_err(bad);
+            assert!(said.starts_with(why), "{bad}: {said}");
+        }
     }
 }

@@ -181,8 +181,14 @@ pub(crate) enum Piece {
     },
 }
 
-/// Longest text that comes out of a template; what a variable adds beyond it is cut.
-const FILLED_BYTES: usize = 4096;
+/// Longest text that comes out of a template, and longest note that the host keeps; what a variable adds beyond it is cut.
+const FILLED_BYTES: usize = 4000;
+/// Most keys that the host presses at once.
+const KEYS_MOST: usize = 64;
+/// What a number looks like, for sentences.
+pub(crate) const NUMBER: &str = "+ and 3 to 15 digits, or sip:name@host";
+/// Digits of a number that the host dials.
+const NUMBER_DIGITS: std::ops::RangeInclusive<usize> = 3..=15;
 
 impl Template {
     /// Reads `{name}`, `{name:digits}` and the doubled braces that stand for themselves.
@@ -291,6 +297,27 @@ impl Template {
 pub(crate) fn is_name(name: &str) -> bool {
     let sign = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-' | '.');
     !name.is_empty() && name.len() <= 64 && name.chars().all(sign)
+}
+
+/// Whether the host can connect to it: `+` and digits, or a SIP address.
+pub(crate) fn is_number(to: &str) -> bool {
+    if let Some(address) = to.strip_prefix("sip:") {
+        return address.contains('@') && address.bytes().all(|sign| sign.is_ascii_graphic());
+    }
+    to.strip_prefix('+').is_some_and(|digits| {
+        NUMBER_DIGITS.contains(&digits.len()) && digits.bytes().all(|sign| sign.is_ascii_digit())
+    })
+}
+
+/// Whether it can be pressed on the line; `w` waits half a second.
+pub(crate) fn is_key(key: char) -> bool {
+    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'w')
+}
+
+/// What of a text can be pressed on the line.
+pub(crate) fn keys_of(text: &str) -> String {
+    let keys = text.chars().filter(|key| is_key(*key));
+    keys.take(KEYS_MOST).collect()
 }
 
 impl Kind {
@@ -428,6 +455,27 @@ mod tests {
             Template::read("x{n}").unwrap().filled(&long).len(),
             FILLED_BYTES - 1
         );
+    }
+
+    #[test]
+    fn only_what_the_host_takes_is_dialled_or_pressed() {
+        for number in ["+123", "+155501234567890", "sip:desk@example.com"] {
+            assert!(is_number(number), "{number}");
+        }
+        for none in [
+            "",
+            "+",
+            "+12",
+            "+1555012345678901",
+            "5550123",
+            "+1 555",
+            "sip:desk",
+            "sip:a@b c",
+        ] {
+            assert!(!is_number(none), "{none}");
+        }
+        assert_eq!(keys_of("pin 12-3#, wait w A"), "123#wwA");
+        assert_eq!(keys_of(&"1".repeat(100)).len(), KEYS_MOST);
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl<'p> Reader<'p> {
             patience: u32::try_from(patience).unwrap_or(u32::MAX),
         };
         check::variables(&flow, page);
+        check::numbers(&flow, page);
         if !reader.lost {
             check::graph(&flow, page);
         }

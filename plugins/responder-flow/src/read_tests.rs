@@ -158,8 +158,16 @@ fn each_kind_says_what_it_lacks() {
             "line 3: transfer.a is a dead end: it needs `busy`",
         ),
         (
+            "[transfer.a]\nto = \"555-0123\"\n",
+            "line 3: transfer.a connects to `555-0123`; it must be + and 3 to 15 digits, or sip:name@host",
+        ),
+        (
             "[keys.a]\n",
             "line 3: keys.a needs `digits`: which keys to press",
+        ),
+        (
+            "[keys.a]\ndigits = \"1-2\"\n",
+            "line 3: keys.a presses `1-2`; it must be 0 to 9, `*`, `#`, A to D, and w for half a second",
         ),
         (
             "[set.a]\n",
@@ -197,6 +205,25 @@ fn each_kind_says_what_it_lacks() {
             said.lines().any(|line| line == expected),
             "{node}:\n{said}\n--- wanted:\n{expected}"
         );
+    }
+}
+
+/// What `[variables]` says may be changed later, but it is what most calls begin and end with.
+#[test]
+fn a_number_in_a_variable_is_looked_at_unless_it_is_still_to_come() {
+    for (value, expected) in [
+        ("+15550100", "fine"),
+        ("", "fine"),
+        (
+            "0100",
+            "line 5: transfer.a connects to `0100`; it must be + and 3 to 15 digits, or sip:name@host",
+        ),
+    ] {
+        let text = format!(
+            "languages = [\"en\"]\nstart = \"a\"\n[variables]\noperator = \"{value}\"\n[transfer.a]\n\
+             to = \"{{operator}}\"\notherwise = \"b\"\n[hang_up.b]\n"
+        );
+        assert_eq!(problems(&text), expected);
     }
 }
 

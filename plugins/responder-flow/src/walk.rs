@@ -13,7 +13,9 @@ mod asked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::flow::{Collect, Flow, Kind, Menu, NodeId, Patience, Prompt};
+use crate::flow::{
+    Collect, Flow, Kind, Menu, NUMBER, NodeId, Patience, Prompt, is_number, keys_of,
+};
 use crate::words;
 
 /// Nodes walked through in one call; a caller who presses keys for hours is thanked and let go.
@@ -298,22 +300,22 @@ impl Walk {
                 }
                 Kind::Transfer(transfer) => {
                     let number = transfer.to.filled(&self.variables);
-                    if number.trim().is_empty() {
-                        self.out.push(Action::Note(format!(
-                            "{}: there is no number to connect to",
-                            node.label
-                        )));
-                        self.know("outcome", "failed".to_owned());
-                        transfer.failed
-                    } else {
+                    let number = number.trim();
+                    if is_number(number) {
                         self.waits = Waits::Return;
-                        return self.out.push(Action::Transfer(number));
+                        return self.out.push(Action::Transfer(number.to_owned()));
                     }
+                    let why = match number {
+                        "" => "there is no number to connect to".to_owned(),
+                        _ => format!("“{number}” is no number to connect to, which is {NUMBER}"),
+                    };
+                    self.out
+                        .push(Action::Note(format!("{}: {why}", node.label)));
+                    self.know("outcome", "failed".to_owned());
+                    transfer.failed
                 }
                 Kind::Keys { digits, next } => {
-                    let digits = digits.filled(&self.variables);
-                    let key = |key: &char| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'w');
-                    let keys: String = digits.chars().filter(key).collect();
+                    let keys = keys_of(&digits.filled(&self.variables));
                     if keys.is_empty() {
                         *next
                     } else {

@@ -257,7 +257,7 @@ to = "{number}"
 busy = "keys"
 otherwise = "mail"
 [keys.keys]
-digits = "12w#x"
+digits = "12w#{error}"
 next = "mail"
 [voicemail.mail]
 prompt = "Speak."
@@ -294,6 +294,11 @@ fn webhooks_transfers_keys_and_messages_lead_on_by_how_they_went() {
             (
                 &[r#"{"set":{"vip":"yes"}}"#],
                 "[vip=yes] Connecting. [note put: there is no number to connect to] Speak. [3000 ms] [record]",
+            ),
+            (
+                &[r#"{"set":{"vip":"yes","number":"extension 5"}}"#],
+                "[vip=yes] [number=extension 5] Connecting. [note put: “extension 5” is no number to connect to, which is + \
+                 and 3 to 15 digits, or sip:name@host] Speak. [3000 ms] [record]",
             ),
             (&[vip, "\"wait\""], "Connecting. [transfer +1555]"),
             (&[vip, "<busy"], "[keys 12w#]"),
