@@ -277,22 +277,20 @@ unsafe extern "C" fn extension<L: Library>(id: *const c_char) -> *const c_void {
 unsafe extern "C" fn check<L: Library>(config: VpBytes, put: VpPut, to: *mut c_void) -> i32 {
     // SAFETY: lent for the length of this call.
     let json = unsafe { config.bytes() };
-    let checked = contain(|| {
-        let checked = <L::Role as Role>::check(json).unwrap_or_else(|why| Checked {
-            problems: vec![why.text().to_owned()],
-            ..Checked::default()
-        });
-        serde_json::to_string(&checked)
-    });
-    match checked {
-        Ok(Ok(json)) => {
-            // SAFETY: the host's function with the host's pointer; the bytes outlive the call.
-            unsafe { put(to, VpBytes::lend(json.as_bytes())) };
-            status::OK
-        }
-        Ok(Err(_)) => status::ERROR,
-        Err(_) => status::PANIC,
-    }
+    let wrong = |sentence: String| Checked {
+        problems: vec![sentence],
+        ..Checked::default()
+    };
+    // The answer has no place for what a panic said but among the problems.
+    let checked = contain(|| <L::Role as Role>::check(json))
+        .map(|checked| checked.unwrap_or_else(|why| wrong(why.text().to_owned())))
+        .unwrap_or_else(|panic| wrong(format!("the check of the keys panicked: {panic}")));
+    let Ok(json) = serde_json::to_string(&checked) else {
+        return status::ERROR;
+    };
+    // SAFETY: the host's function with the host's pointer; the bytes outlive the call.
+    unsafe { put(to, VpBytes::lend(json.as_bytes())) };
+    status::OK
 }
 
 unsafe extern "C" fn list<L: Library>(

@@ -18,6 +18,8 @@ pub(super) struct Opened {
     pub(super) plugins: BTreeMap<String, Arc<Generation>>,
     /// Those that could not be opened, each with a sentence.
     pub(super) failed: BTreeMap<String, String>,
+    /// What those that were opened now draw of their configuration.
+    drawings: BTreeMap<String, String>,
 }
 
 /// What is open already, and the configuration it was opened for.
@@ -49,28 +51,41 @@ pub(super) fn open_plugins(
 ) -> Result<Opened, Problems> {
     let (libraries, mut failed) = load(config, state);
     check_keys(config, &libraries)?;
-    let mut plugins = BTreeMap::new();
+    let (mut plugins, mut drawings) = (BTreeMap::new(), BTreeMap::new());
     for (name, library) in libraries {
         let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
         let opened = match (kept, config.plugins.get(&name)) {
-            (Some(kept), _) => Ok(kept),
-            (None, Some(plugin)) => {
-                let keys = plugin.keys.to_string();
-                let problems = checkup(&library, &name, &keys).problems;
-                if !problems.is_empty() {
-                    failed.insert(name, refused(&problems));
-                    continue;
-                }
-                Generation::open(library, &name, &keys)
-            }
+            (Some(kept), _) => Ok((kept, String::new())),
+            (None, Some(plugin)) => check_and_open(library, &name, &plugin.keys.to_string()),
             (None, None) => continue,
         };
         match opened {
-            Ok(generation) => drop(plugins.insert(name, generation)),
-            Err(error) => drop(failed.insert(name, error.to_string())),
+            Ok((generation, drawing)) => {
+                drawings.insert(name.clone(), drawing);
+                plugins.insert(name, generation);
+            }
+            Err(why) => drop(failed.insert(name, why)),
         }
     }
-    Ok(Opened { plugins, failed })
+    Ok(Opened {
+        plugins,
+        failed,
+        drawings,
+    })
+}
+
+/// One plugin, and what it draws of its keys; or why there is none, in words.
+fn check_and_open(
+    library: Arc<Library>,
+    name: &str,
+    keys: &str,
+) -> Result<(Arc<Generation>, String), String> {
+    let found = checkup(&library, name, keys).map_err(|error| error.to_string())?;
+    if !found.problems.is_empty() {
+        return Err(refused(&found.problems));
+    }
+    let opened = Generation::open(library, name, keys).map_err(|error| error.to_string())?;
+    Ok((opened, found.drawing))
 }
 
 /// All that a plugin finds wrong with its keys, a line each.
@@ -177,19 +192,18 @@ pub struct Checked {
 /// # Errors
 /// As [`Daemon::start`](super::Daemon::start) would refuse.
 pub fn check_plugins(mut config: Config, state: &Path) -> Result<Checked, StartError> {
-    let Opened { plugins, failed } =
-        open_plugins(&mut config, state, None).map_err(StartError::Config)?;
+    let Opened {
+        plugins,
+        failed,
+        drawings,
+    } = open_plugins(&mut config, state, None).map_err(StartError::Config)?;
     if !failed.is_empty() {
         return Err(StartError::Config(not_to_be_had(&config, &failed)));
     }
     let lines = plugins.iter().map(|(name, generation)| {
         let library = generation.library();
-        let keys = config
-            .plugins
-            .get(name)
-            .map(|plugin| plugin.keys.to_string());
-        let drawing = keys.map(|keys| checkup(library, name, &keys).drawing);
-        let drawing = drawing.unwrap_or_default().replace('\n', "\n  ");
+        let drawing = drawings.get(name).map_or("", String::as_str);
+        let drawing = drawing.replace('\n', "\n  ");
         let line = format!("plugin {name}: {} {}", library.name(), library.version());
         match drawing.as_str() {
             "" => line,

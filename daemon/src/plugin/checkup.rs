@@ -1,13 +1,16 @@
 //! Asking a plugin what it makes of a configuration before it is opened: the contract's extension `check/1`. It may say
 //! more than an error of `open` has room for, and draw what would come of it.
 //!
+//! A plugin that fails at being asked has not said that its keys are right, so it is a mistake like any other, and named.
 //! Whether a plugin is opened is not decided here.
 
-use super::deadline;
+use super::deadline::{self, NoResult};
+use super::error::CheckError;
 use super::generation::{OPEN_DEADLINE, thread_name, wipe};
 use super::library::{Collected, Library, collect};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 use voice_plugin::abi::VpBytes;
 
 /// What a plugin says of a configuration.
@@ -20,12 +23,29 @@ pub struct Checkup {
     pub drawing: String,
 }
 
-/// What the plugin configured under `config_name` says of its keys; nothing if it has no such extension, or fails at it:
-/// then `open` will tell. Blocks up to [`OPEN_DEADLINE`].
-pub fn checkup(library: &Arc<Library>, config_name: &str, config_json: &str) -> Checkup {
+/// What the plugin configured under `config_name` says of its keys; nothing if it has no such extension. Blocks up to
+/// [`OPEN_DEADLINE`].
+///
+/// # Errors
+/// It did not come to an answer; a sentence with its name.
+pub fn checkup(
+    library: &Arc<Library>,
+    config_name: &str,
+    config_json: &str,
+) -> Result<Checkup, CheckError> {
+    checkup_within(OPEN_DEADLINE, library, config_name, config_json)
+}
+
+fn checkup_within(
+    limit: Duration,
+    library: &Arc<Library>,
+    config_name: &str,
+    config_json: &str,
+) -> Result<Checkup, CheckError> {
     let Some(check) = library.table().check else {
-        return Checkup::default();
+        return Ok(Checkup::default());
     };
+    let name = config_name.to_owned();
     let mut config = config_json.as_bytes().to_vec();
     let held = Arc::clone(library);
     let work = move || {
@@ -33,13 +53,75 @@ pub fn checkup(library: &Arc<Library>, config_name: &str, config_json: &str) -> 
         let said = collect(|put, to| unsafe { check(VpBytes::lend(&config), put, to) });
         wipe(&mut config);
         drop(held);
-        match said {
-            Collected::Json(json) => serde_json::from_slice(&json).unwrap_or_default(),
-            Collected::Refused(_) | Collected::Panicked | Collected::Misused(_) => {
-                Checkup::default()
-            }
-        }
+        said
     };
-    let thread = thread_name("check", config_name);
-    deadline::call(&thread, OPEN_DEADLINE, work, drop).unwrap_or_default()
+    let said = match deadline::call(&thread_name("check", &name), limit, work, drop) {
+        Ok(Collected::Json(json)) if json.is_empty() => return Ok(Checkup::default()),
+        Ok(Collected::Json(json)) => match serde_json::from_slice(&json) {
+            Ok(checkup) => return Ok(checkup),
+            Err(no) => format!("what it put is not what the contract says: {no}"),
+        },
+        Ok(Collected::Panicked) => "it panicked".to_owned(),
+        Ok(Collected::Refused(code)) => format!("`check` answered {code}"),
+        Ok(Collected::Misused(how)) => how,
+        Err(NoResult::Overrun) => {
+            let secs = limit.as_secs();
+            return Err(CheckError::Overrun { name, secs });
+        }
+        Err(NoResult::Thread(cause)) => return Err(CheckError::Thread { name, cause }),
+    };
+    Err(CheckError::Failed { name, said })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixtures::Bench;
+
+    #[test]
+    fn whatever_a_plugin_does_when_asked_comes_back_as_a_sentence_with_its_name() {
+        let bench = Bench::new();
+        let library = bench.load(&bench.build("checks", &[], "checks")).unwrap();
+        let asked = |does: &str| {
+            let checkup = checkup(&library, "desk", &format!("{{\"does\":\"{does}\"}}"));
+            checkup.map_err(|no| no.to_string())
+        };
+        assert_eq!(asked("fine").unwrap().drawing, "main\n  1 -> sales");
+        assert_eq!(
+            asked("finds").unwrap().problems,
+            ["line 3: no", "line 4: no"]
+        );
+        assert!(asked("puts nothing").unwrap().problems.is_empty());
+        for (does, said) in [
+            ("panics", "it panicked"),
+            ("fails", "`check` answered -1"),
+            (
+                "puts garbage",
+                "what it put is not what the contract says: expected value",
+            ),
+            (
+                "puts numbers",
+                "what it put is not what the contract says: invalid type: integer",
+            ),
+            ("puts bytes", "what it put is not what the contract says: "),
+            ("puts twice", "it was put 2 times, once is allowed"),
+            ("puts much", "it is longer than 1048576 bytes"),
+        ] {
+            let no = asked(does).unwrap_err();
+            let head = format!("plugin desk could not check its keys: {said}");
+            assert!(no.starts_with(&head), "{does}: {no}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_does_not_return_is_left_behind() {
+        let bench = Bench::new();
+        let library = bench.load(&bench.build("checks", &[], "checks")).unwrap();
+        let never = "{\"does\":\"waits\",\"gate\":\"/nowhere/at/all\"}";
+        let no = checkup_within(Duration::ZERO, &library, "desk", never).unwrap_err();
+        let said = "plugin desk did not check its keys within 0 s and is left behind";
+        assert!(no.to_string().starts_with(said), "{no}");
+        assert!(checkup(&library, "desk", "{\"does\":\"fine\"}").is_ok());
+    }
 }

@@ -220,6 +220,41 @@ pub enum OpenError {
     },
 }
 
+/// Why a plugin did not say what it makes of its keys. It is not opened: whether they are right is not known.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// It panicked, refused to answer, or put something that is no answer.
+    #[error("plugin {name} could not check its keys: {said}; the plugin has to be corrected")]
+    Failed {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// What went wrong.
+        said: String,
+    },
+    /// It did not return. The thread it blocks is left to it.
+    #[error(
+        "plugin {name} did not check its keys within {secs} s and is left behind: the plugin has to be corrected"
+    )]
+    Overrun {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// The deadline.
+        secs: u64,
+    },
+    /// No thread to ask it on.
+    #[error(
+        "plugin {name} was not asked about its keys, no thread could be started ({cause}): the system is short of \
+         threads or memory"
+    )]
+    Thread {
+        /// The plugin's name in the configuration.
+        name: String,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
 /// Why there is no list of what can be chosen from.
 #[derive(Debug, Error)]
 #[non_exhaustive]

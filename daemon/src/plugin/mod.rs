@@ -35,7 +35,9 @@ mod tests;
 
 pub use checkup::{Checkup, checkup};
 pub use describe::{Describe, Encoding, Format};
-pub use error::{CatalogError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError};
+pub use error::{
+    CatalogError, CheckError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError,
+};
 pub use generation::{CATALOG_DEADLINE, CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
 pub use library::{LOAD_DEADLINE, Library, resident_builds};
 pub use stream::{Record, Stream};
