@@ -9,8 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use support::{CONFIG, Daemon, Raw, frame_payload};
+use support::callers::{heard, hears_out, ring};
+use support::{CONFIG, Daemon, Raw, compile_plugin, frame_payload};
 use tempfile::TempDir;
+use voice_streamer::phone::{Script, Step};
 
 /// Compiles the echo of `plugin-api/examples` as its README says.
 fn c_echo(folder: &Path) -> PathBuf {
@@ -55,6 +57,28 @@ fn a_responder_in_c_takes_part_in_a_call() {
     for number in 0..50 {
         raw.echoes(number, &frame_payload(number));
     }
+    daemon.is_whole();
+}
+
+/// The key before is answered before the next is pressed, and the sound of at least half a second lies between them.
+#[test]
+fn a_responder_is_sent_the_callers_sound_while_it_wants_it() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    compile_plugin("ears", folder.path());
+    let config = CONFIG.replacen("responder = \"echo\"", "responder = \"ears\"", 1);
+    let plugin = "[plugins.ears]\nlibrary = \"./libears.so\"\n";
+    std::fs::write(folder.path().join("config.toml"), config + plugin).unwrap();
+    let daemon = Daemon::again(&folder);
+    let mut steps = vec![hears_out()];
+    for key in "51505".chars() {
+        steps.extend([Step::Press(key), hears_out()]);
+    }
+    steps.push(Step::HangUp);
+    let report = ring(&daemon, Script::of(steps));
+    let said = [
+        "Hello,", "Nothing.", "Nothing.", "Some.", "Some.", "Nothing.",
+    ];
+    heard(&daemon, &report, &said);
     daemon.is_whole();
 }
 

@@ -256,7 +256,7 @@ typedef struct vp_check {
   uint32_t size; /* sizeof as the plugin was built */
 
   /* [control thread, may block for 10 s] Looks at what open would get, changes nothing, calls put(to, json) once with the
-     object below and answers VP_OK. */
+     object below and answers VP_OK. After any other answer, or none in time, the plugin is not opened. */
   int32_t (*check)(vp_bytes config_json, void (*put)(void *to, vp_bytes json), void *to);
 } vp_check;
 
@@ -302,6 +302,8 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   {"do": "own_turns"}   during start: "turns" is "own" for this call
  *   {"do": "take", "first": true, "digits": true, "silence": false}   during start: for this call instead of
  *                         "speaks_first", "takes_digits" and "takes_silence"; what is left out stays
+ *   {"do": "take", "audio": true}   at any time: the caller's sound from now on, or with false no longer; at the start
+ *                         as "hears_audio" says. Each frame costs a call of send and a wake-up of whoever waits for it
  *   {"do": "transfer", "to": "+15550100"}       connect the caller to that number once what was said has been heard;
  *                                               RETURNED tells how it went if he is still there afterwards
  *   {"do": "send_digits", "digits": "1w23#"}    press keys on his line, w is half a second; RETURNED follows

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -75,6 +75,8 @@ pub(crate) struct Inbox {
     out: Mutex<Option<OutHandle>>,
     /// Kinds that this role wants to take; the rest is ignored at the door.
     takes: &'static [u16],
+    /// Whether AUDIO is taken at present; only if it is among `takes`.
+    hears: AtomicBool,
     audio_bytes: usize,
     /// Turns below this one are no longer wanted.
     least: AtomicU64,
@@ -89,26 +91,44 @@ pub(crate) struct Inbox {
 pub(crate) struct Over;
 
 impl Inbox {
-    /// An inbox for events of the kinds `takes`. Room for audio is made at once if AUDIO is among them, so that the
-    /// media thread never has to.
-    pub(crate) fn new(out: OutHandle, takes: &'static [u16], format: Format) -> Inbox {
-        let audio_bytes = format.bytes_of_ms(AUDIO_MS);
-        let mut queue = Queue::default();
-        if takes.contains(&kind::AUDIO) {
-            queue.audio.reserve_exact(audio_bytes);
-            queue.items.reserve(AUDIO_EVENTS);
-        }
-        Inbox {
-            queue: Mutex::new(queue),
+    /// An inbox for events of the kinds `takes`; AUDIO, if it is among them, from the beginning or when
+    /// [`hear_audio`](Inbox::hear_audio) says so.
+    pub(crate) fn new(
+        out: OutHandle,
+        takes: &'static [u16],
+        format: Format,
+        hears_audio: bool,
+    ) -> Inbox {
+        let inbox = Inbox {
+            queue: Mutex::default(),
             arrived: Notify::new(),
             writable: Notify::new(),
             out: Mutex::new(Some(out)),
             takes,
-            audio_bytes,
+            hears: AtomicBool::new(false),
+            audio_bytes: format.bytes_of_ms(AUDIO_MS),
             least: AtomicU64::new(0),
             turn: AtomicU32::new(0),
             unanswered: AtomicU64::new(0),
+        };
+        inbox.hear_audio(hears_audio);
+        inbox
+    }
+
+    /// Whether AUDIO is taken from now on; answers whether it is. Room for it is made here, so that the media thread never
+    /// has to.
+    pub(crate) fn hear_audio(&self, wanted: bool) -> bool {
+        let hears = wanted && self.takes.contains(&kind::AUDIO);
+        if hears {
+            let mut queue = self.queue();
+            let (bytes, events) = (queue.audio.len(), queue.items.len());
+            queue
+                .audio
+                .reserve_exact(self.audio_bytes.saturating_sub(bytes));
+            queue.items.reserve(AUDIO_EVENTS.saturating_sub(events));
         }
+        self.hears.store(hears, SeqCst);
+        hears
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -134,7 +154,9 @@ impl Inbox {
                 kind::CANCEL => self.cancel(event.turn),
                 _ => {}
             }
-            if !self.takes.contains(&event.kind) {
+            if !self.takes.contains(&event.kind)
+                || (event.kind == kind::AUDIO && !self.hears.load(SeqCst))
+            {
                 continue;
             }
             let mut queue = self.queue();

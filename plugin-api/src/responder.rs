@@ -32,7 +32,8 @@ const PIECE_BYTES: usize = 1600;
 pub trait Responder: Send + Sync + Sized + 'static {
     /// The keys of `[plugins.NAME]`.
     type Config: DeserializeOwned + JsonSchema;
-    /// Whether it wants the caller's sound as [`Event::Audio`]; else it gets along with turns and words.
+    /// Whether it wants the caller's sound as [`Event::Audio`]; else it gets along with turns and words. One that wants it
+    /// now and then says so by [`Responder::wants`] and [`Call::hear_audio`]: each frame is a wake-up of its thread.
     const HEARS_AUDIO: bool = false;
     /// Whether it says the first words: turn 1 is over as soon as the call has begun (after the agent's greeting, if
     /// there is one), before the caller has said anything.
@@ -64,7 +65,7 @@ pub trait Responder: Send + Sync + Sized + 'static {
     fn run(&self, call: Call) -> impl Future<Output = Result<()>>;
 }
 
-/// What is told to a responder as a turn of its own, beside what the caller says.
+/// What is told to a responder beside what the caller says: the first three as turns of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wants {
     /// As [`Responder::SPEAKS_FIRST`].
@@ -73,6 +74,8 @@ pub struct Wants {
     pub digits: bool,
     /// As [`Responder::TAKES_SILENCE`].
     pub silence: bool,
+    /// As [`Responder::HEARS_AUDIO`], from the beginning; without that constant there is none.
+    pub audio: bool,
 }
 
 impl Wants {
@@ -82,6 +85,7 @@ impl Wants {
             first: R::SPEAKS_FIRST,
             digits: R::TAKES_DIGITS,
             silence: R::TAKES_SILENCE,
+            audio: R::HEARS_AUDIO,
         }
     }
 }
@@ -140,8 +144,8 @@ pub enum Event {
         /// Its number.
         utterance: u32,
     },
-    /// His sound, µ-law 8000 Hz, usually 20 ms; only with [`Responder::HEARS_AUDIO`]. When the responder is two
-    /// seconds behind, the oldest is dropped and the log says so.
+    /// His sound, µ-law 8000 Hz, usually 20 ms; only with [`Responder::HEARS_AUDIO`], and only while it is wanted. When
+    /// the responder is two seconds behind, the oldest is dropped and the log says so.
     Audio(Vec<u8>),
 }
 
@@ -318,6 +322,16 @@ impl Call {
         self.act(json!({"do": "silence", "after_ms": ms})).await
     }
 
+    /// Whether the caller's sound comes as [`Event::Audio`] from now on; what is on its way already may still come. Only
+    /// for responders with [`Responder::HEARS_AUDIO`].
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn hear_audio(&mut self, wanted: bool) -> Result<()> {
+        let audio = self.inbox.hear_audio(wanted);
+        self.act(json!({"do": "take", "audio": audio})).await
+    }
+
     /// Keeps a variable with the call's record.
     ///
     /// # Errors
@@ -492,7 +506,8 @@ impl<R: Responder> Role for ResponderRole<R> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let wants = R::wants(&config(json)?);
+        let mut wants = R::wants(&config(json)?);
+        wants.audio &= R::HEARS_AUDIO;
         let json = Wiped(json.to_vec());
         let line = host.clone();
         let open = move || async move {
@@ -544,17 +559,23 @@ impl<R: Responder> Role for ResponderRole<R> {
         if info.format != Format::MULAW_8K {
             return Err("a responder works with µ-law at 8000 Hz".into());
         }
+        let usual = Wants::of::<R>();
         let Wants {
             first,
             digits,
             silence,
+            audio,
         } = instance.wants;
-        if instance.wants != Wants::of::<R>() {
-            let take = json!({"do": "take", "first": first, "digits": digits, "silence": silence});
+        if instance.wants != usual {
+            let mut take =
+                json!({"do": "take", "first": first, "digits": digits, "silence": silence});
+            if audio != usual.audio {
+                take["audio"] = json!(audio);
+            }
             // The ring is new: there is room.
             out.emit(kind::ACTION, 0, 0, take.to_string().as_bytes());
         }
-        let inbox = Arc::new(Inbox::new(out, takes, info.format));
+        let inbox = Arc::new(Inbox::new(out, takes, info.format, audio));
         let stream = Stream(inbox.clone());
         instance.worker.start(Call {
             inbox,

@@ -225,7 +225,7 @@ impl<T: Transcriber> Role for SttRole<T> {
         }
         let settings = settings("transcriber", info.settings.clone())?;
         let takes = &[kind::AUDIO, kind::SPEECH_START, kind::SPEECH_END];
-        let inbox = Arc::new(Inbox::new(out, takes, info.format));
+        let inbox = Arc::new(Inbox::new(out, takes, info.format, true));
         let stream = Stream(inbox.clone());
         instance.start(Listening {
             inbox,

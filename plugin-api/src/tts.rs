@@ -246,7 +246,7 @@ impl<T: Tts> Role for TtsRole<T> {
             )));
         }
         let voice = settings("voice", info.settings.clone())?;
-        let inbox = Arc::new(Inbox::new(out, &[kind::SPEAK], info.format));
+        let inbox = Arc::new(Inbox::new(out, &[kind::SPEAK], info.format, false));
         // Made before the start is sent, so that the way out is released whatever becomes of it.
         let stream = Stream(inbox.clone());
         instance.start(Ask::Stream(Start { inbox, info, voice }))?;

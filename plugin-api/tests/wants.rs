@@ -25,6 +25,7 @@ impl Responder for Choosy {
             first: false,
             digits: config.digits,
             silence: false,
+            audio: false,
         }
     }
 

@@ -30,11 +30,12 @@ const MAX_SILENCE_MS: u64 = 3_600_000;
 pub(super) enum Action {
     HangUp,
     OwnTurns,
-    /// Which turns beside the caller's words it takes; what is not said stays.
+    /// Which turns beside the caller's words it takes, and whether his sound; what is not said stays.
     Take {
         first: Option<bool>,
         digits: Option<bool>,
         silence: Option<bool>,
+        audio: Option<bool>,
     },
     Depart(Departure),
     Voice(String),
@@ -87,6 +88,7 @@ pub(super) fn read(json: &[u8]) -> Result<Action, Refused> {
             first: action["first"].as_bool(),
             digits: action["digits"].as_bool(),
             silence: action["silence"].as_bool(),
+            audio: action["audio"].as_bool(),
         },
         "transfer" => Action::Depart(transfer(text("to")).map_err(Refused::grave)?),
         "send_digits" => Action::Depart(digits(text("digits")).map_err(Refused::grave)?),
@@ -214,6 +216,16 @@ mod tests {
                     first: None,
                     digits: Some(true),
                     silence: Some(false),
+                    audio: None,
+                },
+            ),
+            (
+                json!({"do": "take", "audio": true}),
+                Action::Take {
+                    first: None,
+                    digits: None,
+                    silence: None,
+                    audio: Some(true),
                 },
             ),
             (

@@ -204,7 +204,13 @@ impl Leg {
                 first,
                 digits,
                 silence,
-            }) => return self.call.set_taken(first, digits, silence),
+                audio,
+            }) => {
+                if let Some(audio) = audio {
+                    self.responder.hears_audio = audio;
+                }
+                return self.call.set_taken(first, digits, silence);
+            }
             Ok(Action::Voice(voice)) => {
                 if !self.house.roster.now().voices.contains_key(&voice) {
                     return self.complain(format!(

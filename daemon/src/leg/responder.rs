@@ -24,7 +24,8 @@ pub(super) struct Responder {
     pub(super) stream: Option<Stream>,
     /// Who is behind the stream, for those that count failures.
     asked: Option<Asked>,
-    hears_audio: bool,
+    /// As the plugin describes itself, until the stream says otherwise.
+    pub(super) hears_audio: bool,
     /// The leg has seen `own_turns`: it hears only what comes after the greeting.
     pub(super) own_turns: bool,
     /// Who was asked, of which the core has not been told: turn, place, and how many stand behind.

@@ -63,6 +63,16 @@ impl Responder for FlowResponder {
     const TAKES_DIGITS: bool = true;
     const TAKES_SILENCE: bool = true;
 
+    /// Sound only while a message is recorded: a menu is chosen from without waking anybody for each frame.
+    fn wants(_: &Config) -> Wants {
+        Wants {
+            first: true,
+            digits: true,
+            silence: true,
+            audio: false,
+        }
+    }
+
     fn check(config: &Config) -> Checked {
         match taken(config) {
             Ok(flow) => Checked {
@@ -254,7 +264,7 @@ impl Visit<'_> {
         } else if !self.owed.is_empty() {
             std::mem::take(&mut self.owed).into()
         } else if self.walk.records() {
-            self.while_recording(input)
+            self.while_recording(input).await?
         } else {
             self.walk.hears(input)
         };
@@ -262,9 +272,9 @@ impl Visit<'_> {
     }
 
     /// A key or a silence ends the message; pauses in it do not.
-    fn while_recording(&mut self, input: Input) -> Vec<Action> {
+    async fn while_recording(&mut self, input: Input) -> Result<Vec<Action>> {
         let Kind::Voicemail(voicemail) = &self.desk.flow.nodes[self.walk.at()].kind else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let over = match input {
             Input::Silence => true,
@@ -273,11 +283,12 @@ impl Visit<'_> {
             Input::Returned(_) | Input::Answered(_) | Input::Recorded(_) => false,
         };
         if !over {
-            return vec![Action::SilenceAfter(voicemail.silence_ms)];
+            return Ok(vec![Action::SilenceAfter(voicemail.silence_ms)]);
         }
         let finished = self.recording.take().map(Recording::finish);
         let file = finished.and_then(|finished| self.desk.kept(finished));
-        self.walk.hears(Input::Recorded(file))
+        self.call.hear_audio(false).await?;
+        Ok(self.walk.hears(Input::Recorded(file)))
     }
 
     async fn act(&mut self, mut actions: VecDeque<Action>) -> Result<()> {
@@ -335,6 +346,7 @@ impl Visit<'_> {
                 // Known from now on: he may hang up in the middle, and then nothing more can be written down.
                 self.call.set(&voicemail.into, recording.name()).await?;
                 self.recording = Some(recording);
+                self.call.hear_audio(true).await?;
                 if voicemail.beep {
                     self.call.play(&recording::beep()).await?;
                 }

@@ -63,6 +63,7 @@ impl Responder for Webhook {
             first: config.events.has(Kind::Start),
             digits: config.events.has(Kind::Digit),
             silence: config.events.has(Kind::Silence),
+            audio: false,
         }
     }
 
