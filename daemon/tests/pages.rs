@@ -256,6 +256,73 @@ fn a_call_from_a_browser_is_a_call_like_any_other() {
     assert_eq!(again.close_code(), Some(1008), "a token opens one stream");
 }
 
+/// What a page asks when this stream of its call is over.
+fn after(daemon: &Daemon, sid: &str, stream: u32, token: &str, headers: &str) -> (u16, Value) {
+    let text = format!(
+        "POST /audio/api/call/{sid}/resume/{stream}/?token={token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+    );
+    let (status, body) = request(daemon.address, &text);
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+/// A call from a browser whose greeting has begun and whose connection then broke; its name and its token.
+fn broken_call(daemon: &Daemon) -> (String, String) {
+    let (_, admitted) = web_call(daemon, "Origin: http://localhost\r\n");
+    let text = |key: &str| admitted[key].as_str().unwrap().to_owned();
+    let (sid, token) = (text("call_sid"), text("token"));
+    let mut raw = Raw::open_at(daemon, &text("path"));
+    raw.start(&sid, &token);
+    raw.next().expect("no greeting");
+    drop(raw);
+    (sid, token)
+}
+
+#[test]
+fn a_call_from_a_browser_goes_on_after_its_connection_broke() {
+    let daemon = Daemon::start("");
+    let (sid, token) = broken_call(&daemon);
+    until("the call is away", || {
+        let rows = daemon.json(&format!("/audio/api/logs/?event=departed&call={sid}"));
+        (!rows["logs"].as_array().unwrap().is_empty()).then_some(())
+    });
+    let stranger = "00112233445566778899aabbccddeeff";
+    assert_eq!(after(&daemon, &sid, 1, stranger, "").0, 404, "not its own");
+    assert_eq!(after(&daemon, "WEB1", 1, &token, "").0, 404, "another call");
+    let foreign = "Origin: https://evil.example\r\n";
+    assert_eq!(after(&daemon, &sid, 1, &token, foreign).0, 403);
+
+    let (status, ticket) = after(&daemon, &sid, 1, &token, "");
+    assert_eq!((status, &ticket["stream"]), (200, &2.into()), "{ticket}");
+    assert_eq!(after(&daemon, &sid, 1, &token, "").1, ticket, "asked twice");
+    let second = ticket["token"].as_str().unwrap();
+    let mut raw = Raw::open_at(&daemon, ticket["path"].as_str().unwrap());
+    raw.stream_sid = "MZ2".into();
+    raw.start(&sid, second);
+    let (_, sound) = raw.next().unwrap();
+    assert!(
+        String::from_utf8(sound).unwrap().contains("MZ2"),
+        "the agent does not speak on"
+    );
+    raw.stop();
+    raw.close_code();
+    assert_eq!(after(&daemon, &sid, 2, second, "").1["then"], "over");
+    until("the call is closed", || {
+        let call = daemon.json(&format!("/api/calls/{sid}/"));
+        (call["ended_reason"] == "caller_hung_up").then_some(())
+    });
+}
+
+#[test]
+fn a_call_from_a_browser_that_nobody_waits_for_is_over() {
+    let daemon = Daemon::start("[limits]\nreturn_secs = 0\n");
+    let (sid, token) = broken_call(&daemon);
+    until("the call is closed", || {
+        let call = daemon.json(&format!("/api/calls/{sid}/"));
+        (call["ended_reason"] == "stream_lost").then_some(())
+    });
+    assert_eq!(after(&daemon, &sid, 1, &token, "").1["then"], "fault");
+}
+
 #[test]
 fn pages_of_other_sites_start_no_call() {
     let daemon = Daemon::start("");

@@ -5,7 +5,7 @@
 //!     /twilio/…            webhook.rs   the carrier asks what to do, or tells how a call went
 //!     /twilio/resume/      resume.rs    it asks how to go on after a stream
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
-//!     /audio/api/call/      web_call.rs  a browser wants to talk
+//!     /audio/api/call/      web_call.rs  a browser wants to talk, or to go on
 //!     /audio/api/logs/stream pages/stream.rs  the log as it grows
 //!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
 //!     /audio/logs/ /assets/ pages/      what people see in a browser
@@ -245,6 +245,10 @@ async fn route(
             "/audio/api/call/",
             web_call::admit_call(desk, peer, &request).await,
         ),
+        ["audio", "api", "call", sid, "resume", stream] if method == Method::POST => (
+            "/audio/api/call/{sid}/resume/",
+            web_call::resume(desk, peer, &request, sid, stream).await,
+        ),
         ["api", "calls"] if get => ("/api/calls/", api::calls(desk, peer, &request).await),
         ["api", "calls", sid] if method == Method::PUT => (
             "/api/calls/{sid}/",
@@ -276,6 +280,7 @@ async fn route(
         | ["audio", "api", "logs"]
         | ["audio", "logs"]
         | ["audio", "api", "call"]
+        | ["audio", "api", "call", _, "resume", _]
         | ["audio", "api", "logs", "stream"]
         | ["assets", _, _]
         | [""]

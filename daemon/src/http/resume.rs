@@ -18,7 +18,7 @@ use super::webhook::{self, asked, connect_document, hung_up, not_written, resume
 use crate::call::Why;
 use crate::carrier::twilio::twiml as document;
 use crate::carrier::twilio::webhook::ResumeRequest;
-use crate::leg::{MAX_STREAMS, Next, Step, no_stream};
+use crate::leg::{Guest, MAX_STREAMS, Next, Step, no_stream};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde_json::json;
@@ -93,13 +93,8 @@ pub(super) async fn resume(
             twiml(sentence())
         }
         Next::GiveUp { guest, has_leg } => {
-            warn!(call = %sid, stream, "a call was given up: its streams break or do not come");
             note("given up");
-            if has_leg {
-                desk.media.end(Some(sid), Why::StreamLost).await;
-            } else {
-                no_stream(&desk.house, &guest);
-            }
+            give_up(desk, &guest, has_leg).await;
             twiml(sentence())
         }
         Next::Unknown if stream >= MAX_STREAMS => twiml(sentence()),
@@ -108,5 +103,16 @@ pub(super) async fn resume(
             note("begins anew");
             webhook::answer(desk, &verified, &call, stream + 1).await
         }
+    }
+}
+
+/// Ends a call that goes no further: what [`Next::GiveUp`] asks for.
+pub(super) async fn give_up(desk: &Desk, guest: &Guest, has_leg: bool) {
+    let sid = guest.call_sid.as_str();
+    warn!(call = %sid, "a call was given up: its streams break or do not come");
+    if has_leg {
+        desk.media.end(Some(sid), Why::StreamLost).await;
+    } else {
+        no_stream(&desk.house, guest);
     }
 }

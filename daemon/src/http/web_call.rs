@@ -3,14 +3,16 @@
 //!
 //! Such a call is a call like any other: the same limits, the same record, with direction `web`. In place of the
 //! carrier's signature it has to come from a page of this origin, which only whoever may look can open, and to bring a
-//! token that is waiting.
+//! token that is waiting. After each stream the page asks how to go on, as a carrier does; so a call whose connection
+//! broke goes on with the next one. Nobody can be dialled from there, and no keys be pressed on a line.
 
 use super::access::{Wish, admit, same_site};
-use super::answer::{Answer, json, problem};
+use super::answer::{Answer, json, problem, with_type};
 use super::desk::Desk;
+use super::resume::give_up;
 use super::webhook::{TOKEN, row};
 use crate::carrier::twilio::form;
-use crate::leg::{Admit, Agent, NewGuest, unix_ms};
+use crate::leg::{Admit, Agent, Connect, NewGuest, Next, Step, unix_ms};
 use crate::store::NewCall;
 use hyper::body::Incoming;
 use hyper::header::{ORIGIN, RETRY_AFTER};
@@ -69,8 +71,17 @@ pub(super) async fn admit_call(
         first_stream: 1,
     };
     let admission = &desk.house.admission;
-    let token = match admission.admit(new, Instant::now(), str::to_owned) {
-        Admit::Fresh(token) | Admit::Repeat(token) => token,
+    let admitted = admission.admit(new, Instant::now(), |token| {
+        let first = Connect {
+            token,
+            stream: 1,
+            place: None,
+            keys: "",
+        };
+        ticket(&call_sid, agent, first)
+    });
+    let ticket = match admitted {
+        Admit::Fresh(ticket) | Admit::Repeat(ticket) => ticket,
         Admit::Busy(reason) => return busy(desk, reason),
         Admit::Past => return busy(desk, "calls"), // a name that chance made twice
     };
@@ -89,12 +100,79 @@ pub(super) async fn admit_call(
     let detail = json!({"from": from, "to": "web", "agent": agent.name});
     row(desk, &call_sid, "call_opened", ip, detail);
     info!(call = %call_sid, agent = %agent.name, "a call from a browser was let in");
-    json(&json!({
+    with_type(StatusCode::OK, "application/json", ticket)
+}
+
+/// What a page opens the next stream with, as JSON.
+fn ticket(call_sid: &str, agent: &Agent, connect: Connect<'_>) -> String {
+    let Connect { token, stream, .. } = connect;
+    let place = connect
+        .place
+        .map_or(String::new(), |place| format!("{place}/"));
+    let ticket = json!({
         "call_sid": call_sid,
-        "path": format!("/ws/audio/stream/?{TOKEN}={token}"),
+        "path": format!("/ws/audio/stream/{place}?{TOKEN}={token}"),
         TOKEN: token,
+        "stream": stream,
+        "return_ms": agent.settings.return_ms,
         "agent": agent.name,
-    }))
+    });
+    ticket.to_string()
+}
+
+/// `POST /audio/api/call/{sid}/resume/{stream}/?token=…`: a page asks how to go on after a stream of its call. It shows
+/// that the call is its own by any token it was given for it. The answer is a ticket for the next stream, or
+/// `{"then":"over"}` when the call has ended as it should, and `{"then":"fault"}` when it has not.
+pub(super) async fn resume(
+    desk: &Arc<Desk>,
+    peer: SocketAddr,
+    request: &Request<Incoming>,
+    call_sid: &str,
+    stream: &str,
+) -> Answer {
+    if let Err(answer) = admit(desk, peer, request, Wish::Look) {
+        return *answer;
+    }
+    if !same_site(desk, request.headers()) {
+        let detail = "calls are not taken up by other sites' pages";
+        return problem(StatusCode::FORBIDDEN, detail);
+    }
+    let admission = &desk.house.admission;
+    let params = form::parse(request.uri().query().unwrap_or("").as_bytes());
+    let token = params.as_ref().ok().and_then(|params| params.get(TOKEN));
+    let own = token
+        .and_then(|token| admission.guest_of(token))
+        .filter(|own| own.call_sid == call_sid && call_sid.starts_with(NAME));
+    let (Some(own), Ok(stream)) = (own, stream.parse::<u32>()) else {
+        let detail = "there is no call from a browser with this name, token and stream";
+        return problem(StatusCode::NOT_FOUND, detail);
+    };
+    let nobody = |_: &str| false;
+    let now = Instant::now();
+    let next = admission.resume(call_sid, stream, None, nobody, now, |step| match step {
+        Step::Connect(connect) => ticket(call_sid, &own.agent, connect),
+        // Not asked for, because nobody can be dialled.
+        Step::Dial { .. } => String::new(),
+    });
+    let ip = desk.client_ip(peer, request);
+    let note = |then: &str| {
+        let detail = json!({"stream": stream, "then": then});
+        row(desk, call_sid, "resumed", ip, detail);
+    };
+    let fault = || json(&json!({"then": "fault"}));
+    match next {
+        Next::Document(ticket) => {
+            note("goes on");
+            with_type(StatusCode::OK, "application/json", ticket)
+        }
+        Next::Over | Next::Unknown => json(&json!({"then": "over"})),
+        Next::Fault => fault(),
+        Next::GiveUp { guest, has_leg } => {
+            note("given up");
+            give_up(desk, &guest, has_leg).await;
+            fault()
+        }
+    }
 }
 
 /// Whether this upgrade is the stream of a web call: from a browser, whose origin has been found ours, and with the

@@ -406,6 +406,13 @@ impl Admission {
         waits.then(|| sid.clone())
     }
 
+    /// The call that this token was given out for, for whichever of its streams, spent or not.
+    pub fn guest_of(&self, token: &str) -> Option<Guest> {
+        let book = self.book();
+        let entry = book.by_sid.get(book.sid_by_token.get(token)?)?;
+        Some(entry.guest.clone())
+    }
+
     /// Whether this call was let in and no stream of it has come yet.
     pub fn waits(&self, call_sid: &str) -> bool {
         let book = self.book();

@@ -1,6 +1,8 @@
 // A daemon of its own for a test: the shipped configuration in a temporary folder, changed as asked, on a free port.
+// And a way to it that can break.
 
 import { spawn } from "node:child_process";
+import { connect, createServer } from "node:net";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,5 +60,41 @@ export class Daemon {
     this.child.kill("SIGKILL");
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2000))]);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+// A port that leads to the daemon, until it is cut.
+export class Way {
+  static async to(daemon) {
+    const way = new Way();
+    way.open = new Set();
+    way.server = createServer((here) => {
+      const there = connect(Number(new URL(daemon.url).port), "127.0.0.1");
+      here.pipe(there).pipe(here);
+      for (const [one, other] of [[here, there], [there, here]]) {
+        way.open.add(one);
+        one.on("error", () => {});
+        one.on("close", () => {
+          way.open.delete(one);
+          other.destroy();
+        });
+      }
+    });
+    way.port = await way.listen(0);
+    way.url = `http://localhost:${way.port}`;
+    return way;
+  }
+
+  listen(port) {
+    return new Promise((resolve) => this.server.listen(port, "127.0.0.1", () => resolve(this.server.address().port)));
+  }
+
+  // Every connection breaks, and for so long there are no new ones.
+  async cut(ms) {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    for (const socket of this.open) socket.resetAndDestroy();
+    await closed;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await this.listen(this.port);
   }
 }

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Daemon } from "./daemon.mjs";
+import { Daemon, Way } from "./daemon.mjs";
 import { PAYLOADS } from "./payloads.mjs";
 import { RATE, envelope, likeness, rms, sameVoice, utterances } from "./sound.mjs";
 
@@ -292,6 +292,35 @@ let daemon = await Daemon.start(binary, root);
     await page.click("#call-stop");
     await clean(page);
     await page.context().close();
+  });
+
+  await check("a call goes on when its connection breaks, at once or after a moment, and ends when it is told to", async () => {
+    const way = await Way.to(daemon);
+    const broken = await open();
+    await broken.goto(`${way.url}/audio/logs/`);
+    await broken.click("#call-start");
+    await until("the greeting", async () => rms(await heard(broken)) > 0.01);
+    const sid = /admitted (WEB\w+)/.exec((await lines(broken, "console")).join("\n"))[1];
+    const goesOn = (stream) => until(`stream ${stream}`, async () => {
+      const told = (await lines(broken, "console")).join("\n");
+      return told.includes(`goes on with stream ${stream}`) && told.split("started").length === stream + 1;
+    });
+    await way.cut(0);
+    await goesOn(2);
+    const at = await heardSecs(broken);
+    await until("the agent speaks on", async () => rms(await heard(broken, at)) > 0.01);
+    const back = way.cut(2000);
+    await until("the card says so", async () => (await broken.locator("#call-state").textContent()).includes("reconnecting"));
+    await back;
+    await goesOn(3);
+    await broken.click('[data-digit="7"]');
+    const rows = async (event) => (await (await fetch(`${daemon.url}/audio/api/logs/?event=${event}&call=${sid}`)).json()).logs;
+    await until("the digit on record", async () => (await rows("digit"))[0]?.detail.digit === "7");
+    await broken.click("#call-stop");
+    await until("the end", async () => (await broken.locator("#call-state").textContent()) === "The call has ended.");
+    that((await rows("call_ended"))[0]?.detail.reason === "caller_hung_up", JSON.stringify(await rows("call_ended")));
+    await broken.context().close();
+    way.server.close();
   });
 
   await check("without scripts the table, the filter and older rows are there", async () => {

@@ -8,6 +8,9 @@ const words = JSON.parse(card.dataset.words);
 const by = (id) => document.getElementById(id);
 const say = (template, n) => template.replace("{n}", n);
 
+// Pause between two attempts to go on with a call whose stream broke.
+const RETRY_MS = 500;
+
 // Lines kept in the two lists.
 const CAPTIONS = 100;
 const CONSOLE = 200;
@@ -16,7 +19,7 @@ let call = null;
 
 by("call-body").hidden = false;
 by("call-start").addEventListener("click", start);
-by("call-stop").addEventListener("click", () => call?.line?.hangUp());
+by("call-stop").addEventListener("click", stop);
 by("call-sample").addEventListener("click", sample);
 for (const key of card.querySelectorAll("[data-digit]")) {
   key.addEventListener("click", () => press(key.dataset.digit));
@@ -73,24 +76,39 @@ async function start() {
   log("starting");
   try {
     await sound(mine);
-    const admitted = await admission();
+    const ticket = await admission();
     // Stopped meanwhile.
     if (call !== mine) return;
-    log(`admitted ${admitted.call_sid}`);
-    follow(mine, admitted.call_sid);
-    mine.line = new Line(admitted, {
-      open: () => opened(mine),
-      media: (mulaw) => mine.speaker.port.postMessage({ mulaw }, [mulaw.buffer]),
-      mark: (mark) => mine.speaker.port.postMessage({ mark }),
-      clear: () => {
-        log("clear");
-        mine.speaker.port.postMessage({ clear: true });
-      },
-      closed: (code, wasOpen) => closed(mine, code, wasOpen),
-    });
+    log(`admitted ${ticket.call_sid}`);
+    follow(mine, ticket.call_sid);
+    connect(mine, ticket);
   } catch (error) {
     end(mine, error instanceof Refused ? error.message : say(words.failed, error.message), "bad");
   }
+}
+
+function stop() {
+  const mine = call;
+  if (!mine) return;
+  mine.hungUp = true;
+  const open = mine.line?.isOpen;
+  mine.line?.hangUp();
+  if (!open) end(mine, words.ended);
+}
+
+// A stream of the call, the first one or one after a break.
+function connect(mine, ticket) {
+  mine.ticket = ticket;
+  mine.line = new Line(ticket, {
+    open: () => opened(mine),
+    media: (mulaw) => mine.speaker.port.postMessage({ mulaw }, [mulaw.buffer]),
+    mark: (mark) => mine.speaker.port.postMessage({ mark }),
+    clear: () => {
+      log("clear");
+      mine.speaker.port.postMessage({ clear: true });
+    },
+    closed: (code, wasOpen) => closed(mine, code, wasOpen),
+  });
 }
 
 class Refused extends Error {}
@@ -138,12 +156,13 @@ async function admission() {
 }
 
 function opened(mine) {
+  if (call !== mine) return;
   log("connection_established");
   log(`ready (${mine.context.sampleRate} Hz)`);
   mine.line.start();
   mine.started = true;
-  mine.since = performance.now();
-  mine.clock = setInterval(() => clock(mine), 500);
+  mine.since ??= performance.now();
+  mine.clock ??= setInterval(() => clock(mine), 500);
   log("started");
   state(words.talking, "good");
   by("call-stop").focus();
@@ -155,11 +174,12 @@ function clock(mine) {
 }
 
 function fromSpeaker(mine, { mark, level, playing, overflow }) {
-  // Played means heard: the device's own delay comes on top.
-  if (mark !== undefined) setTimeout(() => mine.line.mark(mark), 1000 * (mine.context.outputLatency || 0));
+  // Played means heard: the device's own delay comes on top. A mark goes back to the stream it came by.
+  const { line } = mine;
+  if (mark !== undefined) setTimeout(() => line.mark(mark), 1000 * (mine.context.outputLatency || 0));
   if (level !== undefined) by("meter-out").value = level;
   if (overflow) log(`overflow: ${overflow} samples lost`);
-  if (playing !== undefined && call === mine) {
+  if (playing !== undefined && call === mine && mine.started) {
     log(playing ? "playing" : "silent");
     state(playing ? words.agent_speaks : words.talking, "good");
   }
@@ -215,10 +235,49 @@ async function sample() {
 }
 
 function closed(mine, code, wasOpen) {
+  if (call !== mine) return;
   log(`closed (${code})`);
-  if (!wasOpen) end(mine, words.not_opened, "bad");
-  else if (code === 1000 || code === 1005) end(mine, words.ended);
-  else end(mine, words.lost, "bad");
+  if (mine.hungUp) end(mine, words.ended);
+  else if (!wasOpen && mine.ticket.stream === 1) end(mine, words.not_opened, "bad");
+  else resume(mine, code === 1000 || code === 1005);
+}
+
+// As a carrier does: after each stream it asks how to go on, also after one that was closed in order, because an agent
+// may leave the line for a moment. What of the agent's speech was on its way is thrown away; he says it again.
+async function resume(mine, inOrder) {
+  mine.started = false;
+  mine.speaker.port.postMessage({ clear: true });
+  if (!inOrder) state(words.reconnecting, "busy");
+  const { call_sid, stream, token, return_ms } = mine.ticket;
+  const address = `/audio/api/call/${call_sid}/resume/${stream}/?token=${token}`;
+  const until = performance.now() + return_ms;
+  let next = null;
+  for (;;) {
+    next = await asked(address);
+    if (call !== mine) return;
+    if (next || performance.now() >= until) break;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    if (call !== mine) return;
+  }
+  if (next?.path) {
+    log(`goes on with stream ${next.stream}`);
+    connect(mine, next);
+  } else if (next?.then === "over") {
+    end(mine, words.ended);
+  } else {
+    end(mine, words.lost, "bad");
+  }
+}
+
+// The answer; null if there is none, or one that may be another in a moment.
+async function asked(address) {
+  try {
+    const answer = await fetch(address, { method: "POST" });
+    if (answer.status >= 500) return null;
+    return answer.ok ? await answer.json() : {};
+  } catch {
+    return null;
+  }
 }
 
 function end(mine, text, kind = "") {

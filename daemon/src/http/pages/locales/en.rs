@@ -63,6 +63,7 @@ pub(in crate::http) const EN: Words = Words {
         talking: "Connected. Speak.",
         agent_speaks: "The agent speaks.",
         ended: "The call has ended.",
+        reconnecting: "The connection broke; reconnecting…",
         lost: "The connection was lost; the call has ended.",
         not_opened: "The media stream could not be opened: the server is full or out of reach. Try again in a moment.",
         full: "The server takes no more calls at the moment: {n}. Try again in a moment.",

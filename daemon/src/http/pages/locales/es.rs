@@ -63,6 +63,7 @@ pub(in crate::http) const ES: Words = Words {
         talking: "Conectado. Hable.",
         agent_speaks: "Habla el agente.",
         ended: "La llamada ha terminado.",
+        reconnecting: "Se cortó la conexión; reconectando…",
         lost: "Se perdió la conexión; la llamada ha terminado.",
         not_opened: "No se pudo abrir el canal de audio: el servidor está lleno o no responde. Inténtelo dentro de un momento.",
         full: "El servidor no admite más llamadas en este momento: {n}. Inténtelo dentro de un momento.",

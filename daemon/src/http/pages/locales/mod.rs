@@ -90,6 +90,7 @@ pub(in crate::http) struct CallWords {
     pub(in crate::http) talking: &'static str,
     pub(in crate::http) agent_speaks: &'static str,
     pub(in crate::http) ended: &'static str,
+    pub(in crate::http) reconnecting: &'static str,
     pub(in crate::http) lost: &'static str,
     pub(in crate::http) not_opened: &'static str,
     pub(in crate::http) full: &'static str,
