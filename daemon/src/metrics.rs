@@ -30,6 +30,7 @@ pub struct Metrics {
     pub http_in_flight: Gauge,
     pub webhook_rejected: Family<Label, Counter>,
     pub calls_active: Gauge,
+    pub calls_away: Family<Label, Gauge>,
     pub calls: Family<Label, Counter>,
     pub calls_shed: Family<Label, Counter>,
     pub call_duration: Histogram,
@@ -71,6 +72,7 @@ impl Metrics {
             http_in_flight: Gauge::default(),
             webhook_rejected: Family::default(),
             calls_active: Gauge::default(),
+            calls_away: Family::default(),
             calls: Family::default(),
             calls_shed: Family::default(),
             call_duration: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
@@ -137,8 +139,13 @@ impl Metrics {
         );
         r.register(
             "calls_active",
-            "Calls with a running stream",
+            "Calls that go on, those away from their stream included",
             self.calls_active.clone(),
+        );
+        r.register(
+            "calls_away",
+            "Calls that wait for their next stream, by where they went: lost, digits, transfer",
+            self.calls_away.clone(),
         );
         r.register("calls", "Calls ended, by outcome", self.calls.clone());
         r.register(

@@ -301,11 +301,17 @@ fn a_call_that_is_away_can_be_ended_from_all_sides() {
     let line = daemon.live();
     drop(talking(&daemon));
     is_away(&daemon, SID);
+    let away = || {
+        ["lost", "digits", "transfer"]
+            .map(|to| daemon.metric(&format!("calls_away{{to=\"{to}\"}}")))
+    };
+    assert_eq!((away(), daemon.metric("calls_active")), ([1, 0, 0], 1));
     let path = format!("/api/calls/{SID}/");
     let json = [("Content-Type", "application/json")];
     let ended = daemon.send("PUT", &path, &json, "{\"status\":\"completed\"}");
     assert_eq!(ended.status, 200, "{ended:?}");
     assert_eq!(reason(&daemon, SID), "operator");
+    assert_eq!(away(), [0, 0, 0]);
 
     let other = "CA00000000000000000000000000000007";
     let mut raw = Raw::call(&daemon, other);

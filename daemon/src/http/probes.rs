@@ -70,6 +70,10 @@ pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>
     metrics
         .plugin_builds
         .set(i64::try_from(desk.house.roster.now().resident_builds()).unwrap_or(i64::MAX));
+    for (to, calls) in desk.house.admission.away() {
+        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
+        metrics.calls_away.get_or_create(&[("to", to)]).set(calls);
+    }
     metrics
         .draining
         .set(i64::from(desk.draining.load(Ordering::Relaxed)));

@@ -436,6 +436,21 @@ impl Admission {
             .count()
     }
 
+    /// How many calls are away from their stream, each kind with its name, also those of which there are none.
+    pub fn away(&self) -> [(&'static str, usize); 3] {
+        let mut counted = [("lost", 0), ("digits", 0), ("transfer", 0)];
+        for entry in self.book().by_sid.values() {
+            let kind = match entry.away {
+                None => continue,
+                Some(Away::Lost) => 0,
+                Some(Away::Keys(_)) => 1,
+                Some(Away::Transfer(_)) => 2,
+            };
+            counted[kind].1 += 1;
+        }
+        counted
+    }
+
     /// No new calls from now on; repeated webhooks are still answered.
     pub fn close(&self) {
         self.book().closed = true;
