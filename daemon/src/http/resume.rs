@@ -57,7 +57,7 @@ pub(super) async fn resume(
         sid,
         stream,
         transfer.as_deref(),
-        document::is_dialable,
+        true,
         Instant::now(),
         |step| match step {
             Step::Connect(connect) => connect_document(desk, &keys, &verified.host, connect)

@@ -147,9 +147,8 @@ pub(super) async fn resume(
         let detail = "there is no call from a browser with this name, token and stream";
         return problem(StatusCode::NOT_FOUND, detail);
     };
-    let nobody = |_: &str| false;
-    let now = Instant::now();
-    let next = admission.resume(call_sid, stream, None, nobody, now, |step| match step {
+    let (now, dials) = (Instant::now(), false);
+    let next = admission.resume(call_sid, stream, None, dials, now, |step| match step {
         Step::Connect(connect) => ticket(call_sid, &own.agent, connect),
         // Not asked for, because nobody can be dialled.
         Step::Dial { .. } => String::new(),

@@ -16,11 +16,14 @@ pub const MAX_PARAMETER_CHARS: usize = 499;
 /// Most keys pressed in one `<Play>`, waits included: longer than any extension or account number.
 pub const MAX_KEYS: usize = 64;
 
-/// Longest address dialled, in bytes; SIP addresses are longer than one expects.
-const MAX_DIALLED_BYTES: usize = 256;
+/// Longest SIP address the carrier takes, in bytes.
+const MAX_SIP_BYTES: usize = 255;
 
-/// Digits of an international number, E.164; short codes have three.
+/// Digits of an international number behind its `+`: E.164 has 15 at most.
 const E164_DIGITS: std::ops::RangeInclusive<usize> = 3..=15;
+
+/// Digits of a number without a `+`: an emergency, a short code. A longer one is a number whose country was forgotten.
+const SHORT_DIGITS: std::ops::RangeInclusive<usize> = 3..=6;
 
 /// Most characters Twilio speaks in one `<Say>`; what is longer is cut.
 pub const MAX_SAY_CHARS: usize = 4096;
@@ -197,16 +200,22 @@ pub fn dial(number: &str, caller_id: Option<&str>, action: &str) -> String {
     out
 }
 
-/// Whether the carrier can be asked to dial it: a number as E.164 has it (`+` and digits) or a short one, or a SIP address.
+/// Whether the carrier can be asked to dial it: a number as E.164 has it (`+` and digits) or a short one, or a SIP address
+/// (`sip:user@host`). Whoever wants a caller transferred is held to this; [`dial`] then takes what it is given.
 pub fn is_dialable(number: &str) -> bool {
     if is_sip(number) {
-        let user = number.split_once(':').map_or("", |(_, user)| user);
+        let address = number.split_once(':').map_or("", |(_, address)| address);
+        let (user, host) = address.split_once('@').unwrap_or_default();
         return !user.is_empty()
-            && number.len() <= MAX_DIALLED_BYTES
+            && !host.is_empty()
+            && number.len() <= MAX_SIP_BYTES
             && number.bytes().all(|byte| byte.is_ascii_graphic());
     }
-    let digits = number.strip_prefix('+').unwrap_or(number);
-    E164_DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    let (digits, bound) = match number.strip_prefix('+') {
+        Some(digits) => (digits, E164_DIGITS),
+        None => (number, SHORT_DIGITS),
+    };
+    bound.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_sip(number: &str) -> bool {
@@ -457,20 +466,29 @@ mod tests {
         for (number, can) in [
             ("+15550199", true),
             ("911", true),
+            ("123456", true),
             ("sip:desk@example.com", true),
             ("sips:desk@example.com;x=y", true),
             ("", false),
             ("+", false),
             ("12", false),
+            ("15550199", false),
+            ("+123456789012345", true),
             ("+1234567890123456", false),
             ("555 0199", false),
             ("+1555x", false),
             ("sip:", false),
-            ("sip:a b", false),
+            ("sip:desk", false),
+            ("sip:@example.com", false),
+            ("sip:desk@", false),
+            ("sip:a b@example.com", false),
             ("https://h/", false),
         ] {
             assert_eq!(is_dialable(number), can, "{number}");
         }
+        let host = "h".repeat(MAX_SIP_BYTES - "sip:a@".len());
+        assert!(is_dialable(&format!("sip:a@{host}")));
+        assert!(!is_dialable(&format!("sip:a@{host}h")));
     }
 
     #[test]

@@ -23,7 +23,7 @@ const MAX_UNOPENED: u32 = 3;
 /// A transfer is over by then: the carrier's own limit is four hours.
 pub(super) const LONGEST_TRANSFER: Duration = Duration::from_secs(4 * 3600 + 60);
 
-/// How a transfer went that the carrier cannot be asked for: its own word for it.
+/// How a transfer went from where nobody can be dialled: the carrier's own word for one that failed.
 const FAILED: &str = "failed";
 
 /// A stream that is announced.
@@ -66,13 +66,13 @@ pub enum Next {
 
 impl Admission {
     /// The carrier asks how to go on after stream number `stream`; `outcome` is how a transfer went, if that is what is
-    /// over. `write` makes the document.
+    /// over. `dials`: whether it can connect the caller elsewhere. `write` makes the document.
     pub fn resume(
         &self,
         call_sid: &str,
         stream: u32,
         outcome: Option<&str>,
-        dialable: impl FnOnce(&str) -> bool,
+        dials: bool,
         now: Instant,
         write: impl FnOnce(Step<'_>) -> String,
     ) -> Next {
@@ -93,7 +93,7 @@ impl Admission {
         match (&entry.state, &entry.away, outcome) {
             (State::Dialling { .. }, _, None) => return Next::Document(entry.answer.clone()),
             (State::Dialling { .. }, _, Some(outcome)) => entry.outcome = outcome.to_owned(),
-            (State::Away { .. }, Some(Away::Transfer(number)), _) if dialable(number) => {
+            (State::Away { .. }, Some(Away::Transfer(number)), _) if dials => {
                 let number = number.as_str();
                 entry.answer = write(Step::Dial { number, stream });
                 entry.state = State::Dialling { since: now };
@@ -148,8 +148,18 @@ mod tests {
 
     /// What comes after a stream, in short: `connect 2 on 0 keys 12`, `dial 3`, `over` …
     fn after(book: &Admission, stream: u32, outcome: Option<&str>, now: Instant) -> String {
-        let known = |number: &str| number.starts_with('+');
-        let next = book.resume("CA1", stream, outcome, known, now, |step| match step {
+        after_on(book, stream, outcome, true, now)
+    }
+
+    /// The same of a carrier that may not dial.
+    fn after_on(
+        book: &Admission,
+        stream: u32,
+        outcome: Option<&str>,
+        dials: bool,
+        now: Instant,
+    ) -> String {
+        let next = book.resume("CA1", stream, outcome, dials, now, |step| match step {
             Step::Connect(connect) => format!(
                 "connect {} on {:?} keys {:?} by {}",
                 connect.stream, connect.place, connect.keys, connect.token
@@ -233,9 +243,9 @@ mod tests {
         let token = connects(&document, "connect 2 on Some(3) keys \"\"");
         let arrival = book.spend(Some(&token), "CA1", 3, now).unwrap();
         assert_eq!(arrival.back, Some(Back::Transfer("busy".into())));
-        book.departed("CA1", Away::Transfer("my desk".into()), now);
+        book.departed("CA1", Away::Transfer("+15550199".into()), now);
         let token = connects(
-            &after(&book, 2, None, now),
+            &after_on(&book, 2, None, false, now),
             "connect 3 on Some(3) keys \"\"",
         );
         let arrival = book.spend(Some(&token), "CA1", 3, now).unwrap();
