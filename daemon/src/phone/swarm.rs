@@ -8,11 +8,14 @@
 //! calls that are due, one write per frame straight to the kernel, one shared buffer to read into, and nothing parsed
 //! but the payload.
 
+mod caller;
+mod tag;
+
 use super::dial::{Dialled, Line, PhoneError};
 use super::handset::mask_into;
 use crate::carrier::twilio::far_end;
-use crate::carrier::twilio::stream::decode_payload;
-use crate::media::frame::{FRAME_MS, FRAME_SAMPLES, MULAW_SILENCE};
+use crate::media::frame::FRAME_MS;
+use caller::{Caller, REMEMBERED_FRAMES};
 use fastwebsockets::OpCode;
 use hdrhistogram::Histogram;
 use std::cell::RefCell;
@@ -21,14 +24,10 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 /// How often the ticker looks for frames that are due. Finer than a frame, so that a thousand calls do not write at once.
 const TICK_MS: u64 = 1;
-
-/// Frames whose sending time is remembered: 20 s; what has not come back by then is lost.
-const REMEMBERED_FRAMES: usize = 1024;
 
 /// Frames of the last part of a call are not missed: they may be on their way.
 const GRACE_MS: u64 = 1000;
@@ -40,17 +39,11 @@ const SETTLE_MS: u64 = 1000;
 /// Set-ups under way at once.
 const DIALLING: usize = 64;
 
-/// A gap shorter than this in the agent's sound is an underrun, a longer one a pause.
-const UNDERRUN_MS: u64 = 60;
-
 /// Largest message of the daemon that is taken; it sends 100 ms pieces of about 1.2 KB.
 const MESSAGE_BYTES: usize = 64 << 10;
 
 /// End of the histograms' range, in µs or ms: an hour in µs. They do not grow by themselves, they saturate.
 const LONGEST: u64 = 3_600_000_000;
-
-/// First bytes of a tagged frame; loud enough to be unlikely in speech, short enough to be no speech.
-const MAGIC: [u8; 4] = [0x13, 0x9A, 0x2C, 0xA5];
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -107,28 +100,6 @@ pub async fn swarm(
     progress: impl FnMut(Progress),
 ) -> Result<SwarmReport, PhoneError> {
     LocalSet::new().run_until(run(line, plan, progress)).await
-}
-
-struct Caller {
-    stream: TcpStream,
-    stream_sid: String,
-    call_sid: String,
-    account_sid: String,
-    sequence: u64,
-    /// Frames sent so far, which is also the next tag.
-    frames: u32,
-    began: Instant,
-    /// When each of the last frames was sent.
-    sent_at: Vec<Option<Instant>>,
-    unsent: Vec<u8>,
-    partial: Vec<u8>,
-    first_audio: bool,
-    /// When the carrier's buffer will have run dry.
-    playing_until: Option<Instant>,
-    marks: VecDeque<(Instant, String)>,
-    /// When the caller fell silent and nothing has been answered yet.
-    asked: Option<Instant>,
-    over: bool,
 }
 
 struct Field {
@@ -390,187 +361,12 @@ async fn read(field: Rc<Field>, caller: Rc<RefCell<Caller>>) {
     }
 }
 
-impl Caller {
-    /// The next frame: a tag, and speech or silence behind it. True if the frame remembered in its place has not come
-    /// back, and is given up for it.
-    fn speak(&mut self, now: Instant, speech: Option<&[u8]>, text: &mut Vec<u8>) -> bool {
-        let mut samples = [MULAW_SILENCE; FRAME_SAMPLES];
-        let number = self.frames;
-        if let Some(speech) = speech {
-            let frames = u32::try_from(speech.len().div_ceil(FRAME_SAMPLES))
-                .unwrap_or(u32::MAX)
-                .max(1);
-            let at = number % (frames * 2);
-            if at < frames {
-                let from = at as usize * FRAME_SAMPLES;
-                let part = &speech[from..speech.len().min(from + FRAME_SAMPLES)];
-                samples[..part.len()].copy_from_slice(part);
-            } else if at == frames {
-                self.asked = Some(now);
-            }
-        }
-        write_tag(&mut samples, number);
-        self.sequence += 1;
-        text.clear();
-        let at = u64::from(number) * FRAME_MS;
-        far_end::write_media(
-            text,
-            &self.stream_sid,
-            self.sequence,
-            u64::from(number) + 1,
-            at,
-            &samples,
-        );
-        mask_into(&mut self.unsent, OpCode::Text, text);
-        self.frames += 1;
-        self.sent_at[number as usize % REMEMBERED_FRAMES]
-            .replace(now)
-            .is_some()
-    }
-
-    fn give_back(&mut self, name: &str, text: &mut Vec<u8>) {
-        self.sequence += 1;
-        text.clear();
-        far_end::write_mark(text, &self.stream_sid, self.sequence, name);
-        mask_into(&mut self.unsent, OpCode::Text, text);
-    }
-
-    fn flush(&mut self) {
-        while !self.unsent.is_empty() {
-            match self.stream.try_write(&self.unsent) {
-                Ok(0) => self.over = true,
-                Ok(sent) => {
-                    self.unsent.drain(..sent);
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.over = true,
-            }
-            return;
-        }
-    }
-
-    /// Bytes from the daemon: whole frames are looked at, the rest is kept.
-    fn take(&mut self, bytes: &[u8], now: Instant, report: &mut SwarmReport, samples: &mut [u8]) {
-        let mut kept = std::mem::take(&mut self.partial);
-        let mut rest: &[u8] = if kept.is_empty() {
-            bytes
-        } else {
-            kept.extend_from_slice(bytes);
-            &kept
-        };
-        while let Some((opcode, payload, after)) = split_frame(rest) {
-            match opcode {
-                0x1 => self.message(payload, now, report, samples),
-                0x8 => self.over = true,
-                0x9 => {
-                    let mut payload = payload.to_vec();
-                    mask_into(&mut self.unsent, OpCode::Pong, &mut payload);
-                }
-                _ => {}
-            }
-            rest = after;
-        }
-        if rest.len() > MESSAGE_BYTES {
-            self.over = true;
-        }
-        self.partial = rest.to_vec();
-    }
-
-    fn message(&mut self, text: &[u8], now: Instant, report: &mut SwarmReport, samples: &mut [u8]) {
-        let Some(at) = memchr::memmem::find(text, b"\"payload\":\"") else {
-            return self.mark_or_clear(text, now);
-        };
-        let payload = &text[at + 11..];
-        let payload = &payload[..memchr::memchr(b'"', payload).unwrap_or(payload.len())];
-        let Ok(count) = decode_payload(payload, samples) else {
-            return;
-        };
-        if !self.first_audio {
-            self.first_audio = true;
-            record(&mut report.first_audio_us, now.duration_since(self.began));
-        }
-        if let Some(asked) = self.asked.take() {
-            let after = u64::try_from(now.duration_since(asked).as_millis()).unwrap_or(u64::MAX);
-            report.response_ms.saturating_record(after);
-        }
-        let mut echoed = false;
-        for frame in samples[..count].chunks(FRAME_SAMPLES) {
-            if let Some(number) = read_tag(frame) {
-                echoed = true;
-                if let Some(sent) = self.sent_at[number as usize % REMEMBERED_FRAMES].take() {
-                    record(&mut report.round_trip_us, now.duration_since(sent));
-                    report.frames_back += 1;
-                }
-            }
-        }
-        let length = Duration::from_micros(count as u64 * 125);
-        let until = self.playing_until.unwrap_or(now);
-        let dry = now.saturating_duration_since(until);
-        // A live echo comes frame by frame and has no buffer to run dry.
-        if !echoed && dry > Duration::ZERO && dry < Duration::from_millis(UNDERRUN_MS) {
-            report.underruns += 1;
-        }
-        self.playing_until = Some(until.max(now) + length);
-    }
-
-    fn mark_or_clear(&mut self, text: &[u8], now: Instant) {
-        if let Some(at) = memchr::memmem::find(text, b"\"name\":\"") {
-            let name = &text[at + 8..];
-            let name = &name[..memchr::memchr(b'"', name).unwrap_or(name.len())];
-            let due = self.playing_until.unwrap_or(now);
-            self.marks
-                .push_back((due, String::from_utf8_lossy(name).into_owned()));
-        } else if memchr::memmem::find(text, b"\"clear\"").is_some() {
-            self.playing_until = None;
-            for (due, _) in &mut self.marks {
-                *due = now;
-            }
-        }
-    }
-}
-
 /// When in the first 20 ms the caller with this number sends. Spread evenly however many there are: callers set up at a
 /// steady rate would otherwise send in a few great bursts, which lines of a real carrier do not.
 fn phase(number: usize) -> Duration {
     // Multiples of the golden ratio, without their whole part, never crowd.
     let part = (number as f64 * 0.618_033_988_749_895).fract();
     Duration::from_millis(FRAME_MS).mul_f64(part)
-}
-
-/// One unmasked frame at the front of `bytes`: opcode, payload, what follows.
-fn split_frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-    let (length, head): (usize, usize) = match second & 0x7F {
-        126 => (
-            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
-            4,
-        ),
-        127 => (
-            usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?,
-            10,
-        ),
-        short => (usize::from(short), 2),
-    };
-    let end = head.checked_add(length)?;
-    Some((first & 0x0F, bytes.get(head..end)?, &bytes[end..]))
-}
-
-/// Frame number in five bytes of seven bits behind the magic; the high bit set keeps them near silence.
-fn write_tag(samples: &mut [u8; FRAME_SAMPLES], number: u32) {
-    samples[..4].copy_from_slice(&MAGIC);
-    for (place, byte) in samples[4..9].iter_mut().enumerate() {
-        *byte = 0x80 | (number >> (7 * place)) as u8 & 0x7F;
-    }
-}
-
-fn read_tag(frame: &[u8]) -> Option<u32> {
-    let digits = frame.strip_prefix(&MAGIC)?.get(..5)?;
-    digits.iter().all(|byte| byte & 0x80 != 0).then(|| {
-        digits.iter().enumerate().fold(0, |number, (place, byte)| {
-            number | u32::from(byte & 0x7F) << (7 * place)
-        })
-    })
 }
 
 fn record(histogram: &mut Histogram<u64>, took: Duration) {
@@ -610,16 +406,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_survives_the_line() {
-        for number in [0, 1, 127, 128, 50 * 3600, u32::MAX >> 4] {
-            let mut samples = [MULAW_SILENCE; FRAME_SAMPLES];
-            write_tag(&mut samples, number);
-            assert_eq!(read_tag(&samples), Some(number));
-        }
-        assert_eq!(read_tag(&[MULAW_SILENCE; FRAME_SAMPLES]), None);
-    }
-
-    #[test]
     fn what_takes_long_is_reported_as_long() {
         let mut report = SwarmReport::new(1);
         for (took, us) in [
@@ -645,27 +431,6 @@ mod tests {
                 in_each_ms.iter().max().unwrap(),
             );
             assert!(most - least <= 2, "{callers} callers: {in_each_ms:?}");
-        }
-    }
-
-    #[test]
-    fn frames_are_split_wherever_the_kernel_cuts_them() {
-        let mut bytes = vec![0x81, 3, b'a', b'b', b'c', 0x81, 126, 0, 200];
-        bytes.extend([b'x'; 200]);
-        bytes.extend([0x88, 0]);
-        for cut in 0..bytes.len() {
-            let mut seen = Vec::new();
-            let mut kept: Vec<u8> = Vec::new();
-            for part in [&bytes[..cut], &bytes[cut..]] {
-                kept.extend_from_slice(part);
-                let mut rest: &[u8] = &kept;
-                while let Some((opcode, payload, after)) = split_frame(rest) {
-                    seen.push((opcode, payload.len()));
-                    rest = after;
-                }
-                kept = rest.to_vec();
-            }
-            assert_eq!(seen, [(1, 3), (1, 200), (8, 0)], "cut at {cut}");
         }
     }
 }
