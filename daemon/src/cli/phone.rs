@@ -51,6 +51,10 @@ pub(super) struct PhoneArguments {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
+    /// The state folder of the daemon if it is not store.path: there stands the address that a tunnel lends it
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
     /// Ring so often at once and measure, instead of one call
     #[arg(long, value_name = "N")]
     calls: Option<usize>,
@@ -75,9 +79,18 @@ pub(super) fn phone(path: &Path, arguments: &PhoneArguments) -> Result<(), Failu
     line.to.clone_from(&arguments.to);
     if let (true, Some(token)) = (config.twilio.validate_signature, &config.twilio.auth_token) {
         // As the daemon itself does: the configured address, a tunnel's, its own.
-        let lent = || config::lent_url(&config.store.path).ok().flatten();
-        let public = config.http.public_url.clone().or_else(lent);
-        let public = public.unwrap_or_else(|| line.base.clone());
+        let state = arguments.state.as_ref().unwrap_or(&config.store.path);
+        let public = match (config.http.public_url.clone(), config::lent_url(state)) {
+            (Some(url), _) | (None, Ok(Some(url))) => url,
+            (None, Ok(None)) => line.base.clone(),
+            (None, Err(why)) => {
+                eprintln!(
+                    "voice-streamer: {why}; the request is signed for {}",
+                    line.base
+                );
+                line.base.clone()
+            }
+        };
         line = line.signed(token.expose(), &public);
     }
     match arguments.calls {
