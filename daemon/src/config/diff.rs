@@ -182,3 +182,148 @@ fn takes(key: &str, before: &Sheet, after: &Sheet) -> Takes {
         _ => Takes::NextCall,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sheet of these rows, and of these builds.
+    fn sheet(rows: &[(&str, &str)], builds: &[(&str, &str)]) -> Sheet {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let row = |row: &(&str, &str)| {
+            let (key, value) = text(row);
+            let shown = if key.ends_with("auth_token") {
+                "••••".into()
+            } else {
+                value.clone()
+            };
+            (key, Row { shown, mark: value })
+        };
+        Sheet {
+            salt: String::new(),
+            rows: rows.iter().map(row).collect(),
+            builds: builds.iter().map(text).collect(),
+        }
+    }
+
+    #[test]
+    fn each_key_says_from_when_on_it_holds() {
+        for (key, when) in [
+            ("http.listen", Takes::Restart),
+            ("http.max_connections", Takes::Restart),
+            ("http.max_connections_per_ip", Takes::Restart),
+            ("http.header_timeout_secs", Takes::Restart),
+            ("http.public_url", Takes::AtOnce),
+            ("http.trusted_proxies", Takes::AtOnce),
+            ("twilio.auth_token", Takes::AtOnce),
+            ("store.path", Takes::Restart),
+            ("limits.calls", Takes::AtOnce),
+            ("limits.call_secs", Takes::NextCall),
+            ("media.threads", Takes::Restart),
+            ("media.lead_ms", Takes::NextCall),
+            ("log.level", Takes::AtOnce),
+            ("log.format", Takes::Restart),
+            ("log.file", Takes::Restart),
+            ("voices.english.voice", Takes::NextUtterance),
+            ("transcribers.words.model", Takes::NextUtterance),
+            ("agents.default.voice", Takes::NextUtterance),
+            ("agents.default.greeting", Takes::NextCall),
+            ("agents.default.turn.end_of_turn_ms", Takes::NextCall),
+            ("agents.default.responder", Takes::NextCall),
+            ("numbers.+15550100.agent", Takes::NextCall),
+            ("default_agent", Takes::NextCall),
+        ] {
+            let (before, after) = (sheet(&[(key, "1")], &[]), sheet(&[(key, "2")], &[]));
+            let Diff(changes) = Diff::between(&before, &after);
+            let found: Vec<_> = changes
+                .iter()
+                .map(|one| (one.key.as_str(), one.takes))
+                .collect();
+            assert_eq!(found, [(key, when)]);
+            assert_eq!(
+                Diff(changes).waiting().is_empty(),
+                when != Takes::Restart,
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_transcriber_that_comes_or_goes_waits_for_the_next_call_and_another_does_not() {
+        for key in ["agents.default.transcriber", "agents.default.endpointer"] {
+            let (none, one) = (sheet(&[], &[]), sheet(&[(key, "a")], &[]));
+            let other = sheet(&[(key, "b")], &[]);
+            for (before, after, when) in [
+                (&none, &one, Takes::NextCall),
+                (&one, &none, Takes::NextCall),
+                (&one, &other, Takes::NextUtterance),
+            ] {
+                assert_eq!(Diff::between(before, after).0[0].takes, when, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_plugin_holds_as_soon_as_what_it_is_used_for_does() {
+        let uses = [
+            ("voices.english.plugin", Takes::NextUtterance),
+            ("transcribers.words.plugin", Takes::NextUtterance),
+            ("agents.default.responder", Takes::NextCall),
+            ("agents.default.fallback_responder", Takes::NextCall),
+        ];
+        let changed = |rows: &[(&str, &str)]| {
+            let (before, after) = (sheet(rows, &[("it", "1")]), sheet(rows, &[("it", "2")]));
+            let diff = Diff::between(&before, &after);
+            assert_eq!(diff.0[0].key, "plugins.it");
+            diff.0[0].takes
+        };
+        for (key, when) in uses {
+            assert_eq!(changed(&[(key, "\"it\"")]), when, "{key}");
+            assert_eq!(
+                changed(&[(key, "\"item\"")]),
+                Takes::NextCall,
+                "{key} of another"
+            );
+        }
+        let both = [(uses[0].0, "\"it\""), (uses[2].0, "\"it\"")];
+        assert_eq!(changed(&both), Takes::NextUse);
+        // Who speaks from now on counts as much as who did.
+        let before = sheet(&[("plugins.it.speed", "1")], &[]);
+        let after = sheet(&[("plugins.it.speed", "2"), (uses[0].0, "\"it\"")], &[]);
+        let Diff(changes) = Diff::between(&before, &after);
+        assert_eq!(changes[0].takes, Takes::NextUtterance);
+    }
+
+    #[test]
+    fn what_changed_is_drawn_in_the_order_of_the_keys() {
+        let before = sheet(
+            &[
+                ("http.listen", "\"127.0.0.1:1\""),
+                ("limits.calls", "7"),
+                ("log.level", "\"info\""),
+                ("twilio.auth_token", "one"),
+            ],
+            &[("gone", "f00"), ("pico", "0123456789abcdef")],
+        );
+        let after = sheet(
+            &[
+                ("http.listen", "\"127.0.0.1:2\""),
+                ("log.level", "\"info\""),
+                ("twilio.auth_token", "two"),
+                ("voices.new.plugin", "\"pico\""),
+            ],
+            &[("come", "f00"), ("pico", "fedcba9876543210")],
+        );
+        let diff = Diff::between(&before, &after);
+        assert_eq!(
+            diff.to_string(),
+            "~ http.listen: \"127.0.0.1:1\" → \"127.0.0.1:2\"  (only after a restart)\n\
+             - limits.calls = 7  (at once)\n\
+             ~ plugins.pico: build 0123456789ab → build fedcba987654  (at the next utterance)\n\
+             ~ twilio.auth_token: •••• → ••••  (at once)\n\
+             + voices.new.plugin = \"pico\"  (at the next utterance)"
+        );
+        assert_eq!(diff.waiting().0.len(), 1);
+        assert!(Diff::between(&before, &before).is_empty());
+    }
+}

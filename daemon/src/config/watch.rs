@@ -372,3 +372,47 @@ fn parts(path: &Path) -> VecDeque<OsString> {
     };
     path.components().filter_map(part).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A file that is followed, in a folder that is watched; and its other name in a folder that is not. What is written
+    /// by the other name is the same file's content, and the kernel says nothing of it in the first folder.
+    fn two_names(content: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |folder: &Path, part: &str| {
+            let folder = folder.join(part);
+            fs::create_dir(&folder).unwrap();
+            folder.join("config.toml")
+        };
+        let (followed, other) = (
+            name(folder.path(), "watched"),
+            name(folder.path(), "silent"),
+        );
+        fs::write(&followed, content).unwrap();
+        fs::hard_link(&followed, &other).unwrap();
+        (folder, followed, other)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_kernel_does_not_tell_of_is_found_by_looking() {
+        let (_folder, followed, other) = two_names("one");
+        let mut watch = Watch::new(POLL);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        watch
+            .follow(BTreeSet::from([followed.clone()]), later)
+            .await;
+        fs::write(&other, "two").unwrap();
+        let began = Instant::now();
+        assert_eq!(watch.changed().await, [followed.as_path()]);
+        let took = began.elapsed();
+        assert!((POLL..POLL + SETTLE).contains(&took), "after {took:?}");
+        // Nothing more changes: each look finds the same, and nobody is told.
+        let quiet = timeout(POLL * 10, watch.changed()).await;
+        assert!(quiet.is_err(), "{quiet:?}");
+        fs::write(&other, "three").unwrap();
+        assert_eq!(watch.changed().await, [followed.as_path()]);
+    }
+}
