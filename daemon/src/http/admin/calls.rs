@@ -6,7 +6,7 @@ use crate::carrier::twilio::form;
 use crate::http::answer::Answer;
 use crate::http::api::{Edge, moment, read};
 use crate::http::desk::Desk;
-use crate::http::pages::{Reader, sentence};
+use crate::http::pages::{Reader, head, sentence};
 use crate::http::update;
 use crate::store::{CallQuery, CallRecord, Event, EventQuery, Page as Rows, is_final};
 use hyper::body::Incoming;
@@ -194,13 +194,10 @@ fn table(reader: &Reader, signed_in: &SignedIn, calls: &[CallRecord]) -> Markup 
     html! {
         div.scroll {
             table.rows {
-                thead {
-                    tr {
-                        @for name in [words.call, words.from, words.to, words.status, words.duration, words.created, ""] {
-                            th scope="col" { (name) }
-                        }
-                    }
-                }
+                (head(
+                    &[words.call, words.from, words.to, words.status, words.duration, words.created, ""],
+                    &[words.duration],
+                ))
                 tbody {
                     @for call in calls {
                         tr {
@@ -248,13 +245,10 @@ fn happened(reader: &Reader, events: &Rows<Event>) -> Markup {
     html! {
         div.scroll {
             table.rows {
-                thead {
-                    tr {
-                        @for name in [logs.date, logs.event, logs.text, logs.duration, words.detail] {
-                            th scope="col" { (name) }
-                        }
-                    }
-                }
+                (head(
+                    &[logs.date, logs.event, logs.text, logs.duration, words.detail],
+                    &[logs.duration],
+                ))
                 tbody {
                     @for event in &events.rows {
                         tr {

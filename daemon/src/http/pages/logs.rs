@@ -8,7 +8,7 @@ use super::super::api;
 use super::super::desk::Desk;
 use super::locales::{LogsWords, Words};
 use super::stream::state;
-use super::{At, Page, Reader, allowed, page, sentence, url};
+use super::{At, Page, Reader, allowed, head, page, sentence, url};
 use crate::carrier::twilio::form::{self, Params};
 use crate::store::Event;
 use hyper::body::Incoming;
@@ -98,13 +98,10 @@ pub(in crate::http) async fn logs(
                 div.card.sheet {
                     table.rows #rows data-newest=(newest) data-live[live] data-words=(script_words) {
                         caption.only-read { (words.title) }
-                        thead {
-                            tr {
-                                @for name in [words.date, words.event, words.text, words.duration, words.sid, words.ip] {
-                                    th scope="col" { (name) }
-                                }
-                            }
-                        }
+                        (head(
+                            &[words.date, words.event, words.text, words.duration, words.sid, words.ip],
+                            &[words.duration],
+                        ))
                         tbody { @for event in &found.rows { (row(event, words)) } }
                     }
                     p.empty #empty hidden[!found.rows.is_empty()] { (words.none) }

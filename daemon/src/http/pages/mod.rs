@@ -197,6 +197,19 @@ fn frame(reader: &Reader, page: Page<'_>) -> Markup {
     }
 }
 
+/// The head of a table: the names of its columns. Those in `numbers` stand over numbers, on their right.
+pub(super) fn head(names: &[&str], numbers: &[&str]) -> Markup {
+    html! {
+        thead {
+            tr {
+                @for name in names {
+                    th scope="col" class=[numbers.contains(name).then_some("number")] { (name) }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
