@@ -29,7 +29,7 @@ fn check_says_which_plugin_could_not_check_its_keys() {
     };
     let (code, said) = check("fine");
     assert_eq!(code, Some(0), "{said}");
-    let drawn = "plugin checks: checks 1.0\n  main\n    1 -> sales\n";
+    let drawn = "plugin checks: checks 1.0, responder\n  main\n    1 -> sales\n";
     assert!(said.contains(drawn), "{said}");
     for (does, words) in [
         (

@@ -3,7 +3,7 @@
 
 use super::remote::Remote;
 use super::{Failure, load, runtime};
-use crate::config::{Config, Diff, Sheet};
+use crate::config::{Config, Diff, Sheet, Transcriber, Voice};
 use crate::daemon;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -44,15 +44,59 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         config = checked.config;
         builds = checked.builds;
     }
-    for (name, agent) in &config.agents {
-        println!(
-            "agent {name}: responder {}, voice {}, language {}",
-            agent.responder, agent.voice, agent.language
-        );
+    for line in people(&config) {
+        println!("{line}");
     }
     println!("{} is right", path.display());
     println!("{}", compared(path, arguments, &config, builds)?);
     Ok(())
+}
+
+/// Who there is: voices, transcribers, agents, a line each.
+fn people(config: &Config) -> Vec<String> {
+    let also = |what: &str, name: Option<&String>| {
+        name.map_or(String::new(), |name| format!(", {what} {name}"))
+    };
+    let set_up = |kind: &str, name: &str, plugin: &str, language, fallback| {
+        let (language, fallback) = (also("language", language), also("fallback", fallback));
+        format!("{kind} {name}: plugin {plugin}{language}{fallback}")
+    };
+    let voices = config.voices.iter().map(|(name, voice)| {
+        let Voice {
+            plugin,
+            language,
+            fallback,
+            ..
+        } = voice;
+        set_up("voice", name, plugin, language.as_ref(), fallback.as_ref())
+    });
+    let transcribers = config.transcribers.iter().map(|(name, transcriber)| {
+        let Transcriber {
+            plugin,
+            language,
+            fallback,
+            ..
+        } = transcriber;
+        set_up(
+            "transcriber",
+            name,
+            plugin,
+            language.as_ref(),
+            fallback.as_ref(),
+        )
+    });
+    let agents = config.agents.iter().map(|(name, agent)| {
+        format!(
+            "agent {name}: responder {}{}, voice {}{}{}, language {}",
+            agent.responder,
+            also("fallback", agent.fallback_responder.as_ref()),
+            agent.voice,
+            also("transcriber", agent.transcriber.as_ref()),
+            also("endpointer", agent.endpointer.as_ref()),
+            agent.language
+        )
+    });
+    voices.chain(transcribers).chain(agents).collect()
 }
 
 /// What the file would change in the running daemon.
@@ -88,4 +132,52 @@ fn compared(
     } else {
         format!("the daemon at {} would change:\n{diff}", remote.base())
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, parse};
+
+    #[test]
+    fn whoever_hears_is_listed_beside_who_speaks() {
+        let text = r#"
+[plugins.echo]
+library = "responder_echo"
+[plugins.pico]
+library = "tts_pico"
+[plugins.whisper]
+library = "stt_whisper"
+[plugins.smart]
+library = "endpoint_smart_turn"
+[voices.spanish]
+plugin = "pico"
+language = "es"
+[transcribers.words]
+plugin = "whisper"
+language = "es"
+fallback = "others"
+[transcribers.others]
+plugin = "whisper"
+[transcribers.pauses]
+plugin = "smart"
+[agents.default]
+responder = "echo"
+voice = "spanish"
+transcriber = "words"
+endpointer = "pauses"
+"#;
+        let config = parse(text, Path::new("config.toml"), &Env::default()).unwrap();
+        assert_eq!(
+            people(&config),
+            [
+                "voice spanish: plugin pico, language es",
+                "transcriber others: plugin whisper",
+                "transcriber pauses: plugin smart",
+                "transcriber words: plugin whisper, language es, fallback others",
+                "agent default: responder echo, voice spanish, transcriber words, endpointer pauses, language en-US",
+            ]
+        );
+    }
 }

@@ -52,7 +52,7 @@ enum Command {
     Logs(logs::LogsArguments),
     /// The calls, newest first
     Calls(calls::CallsArguments),
-    /// The voices and models that a plugin offers, as its maker lists them
+    /// The voices and models that a plugin offers, as its maker lists them; and what sound transcribers take
     Voices(voices::VoicesArguments),
     /// Give the daemon a public address and point a phone number at it
     Tunnel(tunnel::TunnelArguments),

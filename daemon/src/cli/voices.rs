@@ -1,4 +1,5 @@
-//! `voices`: what can be chosen from behind a plugin, asked of the plugin itself: the voices and models of an account.
+//! `voices`: what can be chosen from behind a plugin, asked of the plugin itself: the voices and models of an account. Of
+//! a transcriber there is only to say what sound it takes.
 //!
 //! Opens the plugin in this process, as `check` does; no daemon has to run.
 
@@ -14,7 +15,7 @@ use voice_plugin::abi::role;
 
 #[derive(Debug, Args)]
 pub(super) struct VoicesArguments {
-    /// A plugin or a voice of the configuration; all plugins that speak, if none is named
+    /// A plugin, a voice or a transcriber of the configuration; all plugins that speak or hear, if none is named
     name: Option<String>,
 
     /// One JSON object per plugin and line
@@ -54,35 +55,46 @@ pub(super) fn voices(path: &Path, arguments: &VoicesArguments) -> Result<(), Fai
     }
 }
 
-/// The plugins to ask: the one that is named, or behind the voice that is named.
+/// The plugins to ask: the one that is named, or behind the voice or transcriber that is named.
 fn chosen(config: &Config, name: Option<&str>) -> Result<BTreeSet<String>, Failure> {
     let Some(name) = name else {
         return Ok(config.plugins.keys().cloned().collect());
     };
     let voice = config.voices.get(name).map(|voice| &voice.plugin);
+    let transcriber = config.transcribers.get(name);
+    let behind = voice.or(transcriber.map(|transcriber| &transcriber.plugin));
     let plugin = config.plugins.get_key_value(name).map(|(name, _)| name);
-    match plugin.or(voice) {
+    match plugin.or(behind) {
         Some(plugin) => Ok(BTreeSet::from([plugin.clone()])),
         None => {
             let known: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
             Err(Failure::config(format!(
-                "there is no [plugins.{name}] and no [voices.{name}]; plugins are {}",
+                "there is no [plugins.{name}], no [voices.{name}] and no [transcribers.{name}]; plugins are {}",
                 known.join(", ")
             )))
         }
     }
 }
 
-/// What a plugin lists, with its own name and version; none if it is no voice, unless it was asked for by name.
+/// What a plugin lists, with its own name and version; none if it neither speaks nor hears, unless it was asked for by name.
 fn list(config: &Config, name: &str, must: bool) -> Result<Option<Value>, Failure> {
     let library = library(config, name)?;
-    if library.roles() & role::TTS == 0 {
-        return match must {
-            true => Err(Failure::config(format!(
-                "[plugins.{name}] is no voice, it lists none"
-            ))),
-            false => Ok(None),
-        };
+    let plays = |one| library.roles() & one != 0;
+    let mut found = json!({
+        "plugin": name,
+        "library": library.name(),
+        "version": library.version(),
+        "does": library.does(),
+    });
+    match (plays(role::TTS), plays(role::STT)) {
+        (true, _) => {}
+        // Its weights need not be read for that.
+        (false, true) => return Ok(Some(found)),
+        (false, false) if must => {
+            let detail = format!("[plugins.{name}] is neither a voice nor a transcriber");
+            return Err(Failure::config(detail));
+        }
+        (false, false) => return Ok(None),
     }
     if let Some(schema) = &library.describe().schema {
         config
@@ -97,14 +109,9 @@ fn list(config: &Config, name: &str, must: bool) -> Result<Option<Value>, Failur
         .map_err(|error| Failure::failed(error.to_string()))?
         .unwrap_or_else(|| json!({}));
     let rows = |kind: &str| listed[kind].as_array().cloned().unwrap_or_default();
-    let library = generation.library();
-    Ok(Some(json!({
-        "plugin": name,
-        "library": library.name(),
-        "version": library.version(),
-        "voices": rows("voices"),
-        "models": rows("models"),
-    })))
+    found["voices"] = rows("voices").into();
+    found["models"] = rows("models").into();
+    Ok(Some(found))
 }
 
 fn library(config: &Config, name: &str) -> Result<Arc<Library>, Failure> {
@@ -131,11 +138,15 @@ fn library(config: &Config, name: &str) -> Result<Arc<Library>, Failure> {
 
 fn table(listed: &Value) -> String {
     let mut text = format!(
-        "{}  ({} {})\n",
+        "{}  ({} {})  {}\n",
         field(&listed["plugin"]),
         field(&listed["library"]),
-        field(&listed["version"])
+        field(&listed["version"]),
+        field(&listed["does"])
     );
+    if listed["voices"].is_null() {
+        return text;
+    }
     let rows = |kind: &str, columns: &[&str]| {
         let rows = listed[kind].as_array().into_iter().flatten();
         let cells = rows.map(|row| columns.iter().map(|column| field(&row[*column])).collect());
@@ -195,11 +206,11 @@ mod tests {
     #[test]
     fn voices_and_models_stand_in_columns() {
         let listed = json!({
-            "plugin": "eleven", "library": "tts-elevenlabs", "version": "1.0.0",
+            "plugin": "eleven", "library": "tts-elevenlabs", "version": "1.0.0", "does": "voice (mulaw/8000)",
             "voices": [{"id": "v1", "name": "Zoë", "language": "en", "about": "calm"}, {"id": "voice2", "name": "A\u{1b}[2J"}],
             "models": [{"id": "m1", "max_characters": 40, "languages": ["en", "es"]}],
         });
-        let expected = "eleven  (tts-elevenlabs 1.0.0)\n  \
+        let expected = "eleven  (tts-elevenlabs 1.0.0)  voice (mulaw/8000)\n  \
                         voice   name   language\n  \
                         v1      Zoë    en        calm\n  \
                         voice2  A [2J\n  \
@@ -213,5 +224,14 @@ mod tests {
         let listed =
             json!({"plugin": "c", "library": "x", "version": "1", "voices": [], "models": []});
         assert!(table(&listed).contains("it lists no voices"));
+    }
+
+    #[test]
+    fn a_transcriber_is_told_in_one_line() {
+        let listed = json!({"plugin": "w", "library": "stt-whisper", "version": "1", "does": "transcriber (s16le/16000)"});
+        assert_eq!(
+            table(&listed),
+            "w  (stt-whisper 1)  transcriber (s16le/16000)\n"
+        );
     }
 }

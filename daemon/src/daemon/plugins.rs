@@ -204,7 +204,12 @@ pub fn check_plugins(mut config: Config, state: &Path) -> Result<Checked, StartE
         let library = generation.library();
         let drawing = drawings.get(name).map_or("", String::as_str);
         let drawing = drawing.replace('\n', "\n  ");
-        let line = format!("plugin {name}: {} {}", library.name(), library.version());
+        let line = format!(
+            "plugin {name}: {} {}, {}",
+            library.name(),
+            library.version(),
+            library.does()
+        );
         match drawing.as_str() {
             "" => line,
             drawing => format!("{line}\n  {drawing}"),

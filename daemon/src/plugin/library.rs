@@ -183,6 +183,22 @@ impl Library {
         &self.face.describe
     }
 
+    /// What it can be used for, with the sound it makes or takes, best first: `voice (mulaw/8000), responder`.
+    pub fn does(&self) -> String {
+        let describe = self.describe();
+        let with = |what: &str, formats: &[super::Format]| {
+            let formats: Vec<String> = formats.iter().map(ToString::to_string).collect();
+            format!("{what} ({})", formats.join(", "))
+        };
+        let all = [
+            (role::RESPONDER, "responder".to_owned()),
+            (role::TTS, with("voice", &describe.tts_produces)),
+            (role::STT, with("transcriber", &describe.stt_accepts)),
+        ];
+        let does = all.into_iter().filter(|(one, _)| self.roles() & one != 0);
+        does.map(|(_, what)| what).collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn table(&self) -> &Table {
         &self.face.table
     }

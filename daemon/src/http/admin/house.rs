@@ -1,14 +1,15 @@
-//! Who answers and with what: agents, voices and the plugins behind them, as they are in use at this moment.
+//! Who answers and with what: agents, voices, transcribers and the plugins behind them, as they are in use at this moment.
 
 use super::{Place, door};
 use crate::http::answer::Answer;
 use crate::http::configuration::Standing;
 use crate::http::desk::Desk;
-use crate::http::pages::Reader;
-use crate::leg::Roster;
+use crate::http::pages::{Reader, head};
+use crate::leg::{Roster, Setup};
 use hyper::Request;
 use hyper::body::Incoming;
 use maud::{Markup, html};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use voice_plugin::abi::role;
@@ -25,19 +26,19 @@ pub(super) fn page(desk: &Arc<Desk>, peer: SocketAddr, request: &Request<Incomin
     };
     let words = &reader.words().admin;
     let (roster, standing) = (desk.house.roster.now(), desk.configuration.standing());
+    let library = |setup: &Setup| Some(roster.plugins.get(&setup.plugin)?.library());
+    let speaks = |setup: &Setup| Some(listed(&library(setup)?.describe().tts_produces));
+    let hears = |setup: &Setup| Some(listed(&library(setup)?.describe().stt_accepts));
     let body = html! {
         h1 { (words.voices) }
         section.card { h2 { (words.agents) } (agents(&reader, &roster)) }
-        section.card { h2 { (words.voices_only) } (voices(&reader, &roster)) }
+        section.card { h2 { (words.voices_only) } (set_up(&reader, &roster.voices, speaks)) }
+        @if !roster.transcribers.is_empty() {
+            section.card { h2 { (words.transcribers) } (set_up(&reader, &roster.transcribers, hears)) }
+        }
         section.card { h2 { (words.plugins) } (plugins(&reader, &roster, &standing)) }
     };
     super::page(&reader, &signed_in, Place::Voices, words.voices, body)
-}
-
-fn head(names: &[&str]) -> Markup {
-    html! {
-        thead { tr { @for name in names { th scope="col" { (name) } } } }
-    }
 }
 
 fn agents(reader: &Reader, roster: &Roster) -> Markup {
@@ -53,7 +54,10 @@ fn agents(reader: &Reader, roster: &Roster) -> Markup {
     html! {
         div.scroll {
             table.rows {
-                (head(&[words.name, words.numbers, words.responder, words.voice, words.language]))
+                (head(&[
+                    words.name, words.numbers, words.responder, words.voice, words.transcriber, words.endpointer,
+                    words.language,
+                ], &[]))
                 tbody {
                     @for agent in roster.agents.values() {
                         tr {
@@ -61,6 +65,8 @@ fn agents(reader: &Reader, roster: &Roster) -> Markup {
                             td data-label=(words.numbers) { (numbers(&agent.name)) }
                             td.name data-label=(words.responder) { (agent.responder) }
                             td.name data-label=(words.voice) { (agent.voice) }
+                            td.name data-label=(words.transcriber) { (agent.transcriber.as_deref().unwrap_or("–")) }
+                            td.name data-label=(words.endpointer) { (agent.endpointer.as_deref().unwrap_or("–")) }
                             td data-label=(words.language) { (agent.language) }
                         }
                     }
@@ -70,19 +76,31 @@ fn agents(reader: &Reader, roster: &Roster) -> Markup {
     }
 }
 
-fn voices(reader: &Reader, roster: &Roster) -> Markup {
+/// In one line, best first.
+fn listed(formats: &[impl ToString]) -> String {
+    let formats: Vec<String> = formats.iter().map(ToString::to_string).collect();
+    formats.join(", ")
+}
+
+/// Voices or transcribers, with the sound they make or take.
+fn set_up(
+    reader: &Reader,
+    all: &BTreeMap<String, Arc<Setup>>,
+    sound: impl Fn(&Setup) -> Option<String>,
+) -> Markup {
     let words = &reader.words().admin;
     html! {
         div.scroll {
             table.rows {
-                (head(&[words.name, words.plugin, words.language, words.fallback]))
+                (head(&[words.name, words.plugin, words.format, words.language, words.fallback], &[]))
                 tbody {
-                    @for voice in roster.voices.values() {
+                    @for setup in all.values() {
                         tr {
-                            td data-label=(words.name) { strong { (voice.name) } }
-                            td.name data-label=(words.plugin) { (voice.plugin) }
-                            td data-label=(words.language) { (voice.language.as_deref().unwrap_or("–")) }
-                            td.name data-label=(words.fallback) { (voice.fallback.as_deref().unwrap_or("–")) }
+                            td data-label=(words.name) { strong { (setup.name) } }
+                            td.name data-label=(words.plugin) { (setup.plugin) }
+                            td.name data-label=(words.format) { (sound(setup).as_deref().unwrap_or("–")) }
+                            td data-label=(words.language) { (setup.language.as_deref().unwrap_or("–")) }
+                            td.name data-label=(words.fallback) { (setup.fallback.as_deref().unwrap_or("–")) }
                         }
                     }
                 }
@@ -108,7 +126,7 @@ fn plugins(reader: &Reader, roster: &Roster, standing: &Standing) -> Markup {
                 (head(&[
                     words.name, words.state, words.generation, words.library, words.roles, words.isolation,
                     words.streams, words.panics, "SHA-256",
-                ]))
+                ], &[words.generation, words.streams, words.panics]))
                 tbody {
                     @for (name, plugin) in &roster.plugins {
                         @let library = plugin.library();

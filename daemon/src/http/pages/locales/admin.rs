@@ -89,6 +89,9 @@ words! {
     responder: "Responder", "Respuestas";
     voice: "Voice", "Voz";
     transcriber: "Transcriber", "Transcripción";
+    transcribers: "Transcribers", "Transcripciones";
+    endpointer: "Endpointer", "Fin de turno";
+    format: "Sound", "Sonido";
     language: "Language", "Idioma";
     fallback: "Fallback", "Reserva";
     state: "State", "Estado";
