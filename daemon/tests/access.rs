@@ -1,0 +1,151 @@
+//! Who may see and do what, over the wire: from this machine, from elsewhere, signed in, with a token, in clear and over TLS.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+use support::Daemon;
+use support::operator::{Browser, FORM, PASSWORD, admin};
+
+#[test]
+fn from_elsewhere_the_api_wants_a_sign_in_or_a_token() {
+    let daemon = Daemon::start("");
+    let far = ("X-Forwarded-For", "203.0.113.9");
+    let places = ["/api/calls/", "/audio/api/logs/", "/metrics"];
+    for path in places {
+        assert_eq!(daemon.send("GET", path, &[], "").status, 200, "{path} here");
+        daemon.send("GET", path, &[far], "").problem(403);
+        daemon
+            .send("GET", path, &[("Host", "voice.example.com")], "")
+            .problem(403);
+    }
+    let (made, token) = admin(&daemon, &["token", "ci"], "");
+    assert!(made, "{token}");
+    let token = token
+        .lines()
+        .find(|line| line.starts_with("vst_"))
+        .unwrap()
+        .to_owned();
+    let bearer = format!("Bearer {token}");
+    for path in places {
+        let reply = daemon.send("GET", path, &[far], "");
+        assert!(
+            reply
+                .header("www-authenticate")
+                .unwrap()
+                .starts_with("Bearer")
+        );
+        reply.problem(401);
+        for wrong in [
+            "Bearer vst_guess",
+            "Bearer",
+            "Basic YTpi",
+            &format!("Basic {token}"),
+        ] {
+            daemon
+                .send("GET", path, &[far, ("Authorization", wrong)], "")
+                .problem(401);
+        }
+        let reply = daemon.send("GET", path, &[far, ("Authorization", &bearer)], "");
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        let foreign = [
+            far,
+            ("Authorization", &bearer),
+            ("Sec-Fetch-Site", "cross-site"),
+        ];
+        daemon.send("GET", path, &foreign, "").problem(403);
+    }
+    daemon.token("CA00000000000000000000000000000003");
+    let path = "/api/calls/CA00000000000000000000000000000003/";
+    let json = ("Content-Type", "application/json");
+    let body = r#"{"status":"completed"}"#;
+    daemon.send("PUT", path, &[far, json], body).problem(401);
+    let reply = daemon.send("PUT", path, &[far, json, ("Authorization", &bearer)], body);
+    assert_eq!(reply.json()["status"], "completed", "{reply:?}");
+    let rules = [("Authorization", bearer.as_str()), json];
+    daemon
+        .send("POST", "/admin/control/", &rules, r#"{"do":"list"}"#)
+        .problem(403);
+    assert!(admin(&daemon, &["remove-token", "ci"], "").0);
+    daemon
+        .send("GET", "/api/calls/", &[far, ("Authorization", &bearer)], "")
+        .problem(401);
+}
+
+#[test]
+fn passwords_do_not_cross_a_network_in_clear() {
+    let daemon = Daemon::start(
+        "[twilio]\nauth_token = \"0123456789abcdef0123456789abcdef\"\nvalidate_signature = false\n",
+    );
+    let mut browser = Browser::signed_in(&daemon, &[]);
+    assert!(browser.is_in());
+    let form = "name=ana&password=correct+horse";
+    for host in ["192.0.2.1:8080", "voice.example.com"] {
+        let reply = daemon.send("POST", "/admin/sign-in/", &[FORM, ("Host", host)], form);
+        assert_eq!(reply.status, 403, "{host}");
+        assert!(reply.header("set-cookie").is_none());
+        let cookie = browser.cookie.clone();
+        let reply = daemon.send(
+            "GET",
+            "/admin/calls/",
+            &[("Host", host), ("Cookie", &cookie)],
+            "",
+        );
+        assert_eq!(reply.status, 303, "nor do cookies count");
+    }
+}
+
+#[test]
+fn over_tls_the_cookie_is_the_strictest_there_is() {
+    let config = support::CONFIG.replace(
+        "listen = \"127.0.0.1:0\"",
+        "listen = \"127.0.0.1:0\"\npublic_url = \"https://voice.example.com\"",
+    );
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let daemon = Daemon::again(&folder);
+    assert!(admin(&daemon, &["add", "ana"], PASSWORD).0);
+    let public = [
+        FORM,
+        ("Host", "voice.example.com"),
+        ("X-Forwarded-For", "203.0.113.9"),
+    ];
+    let reply = daemon.send(
+        "POST",
+        "/admin/sign-in/",
+        &public,
+        "name=ana&password=correct+horse",
+    );
+    let cookie = reply.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-voice_session="), "{cookie}");
+    for attribute in ["Path=/", "HttpOnly", "SameSite=Lax", "Secure"] {
+        assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
+    }
+    assert!(!cookie.contains("Domain"));
+    let cookie = cookie.split(';').next().unwrap();
+    let headers = [
+        ("Host", "voice.example.com"),
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("Cookie", cookie),
+    ];
+    assert_eq!(
+        daemon.send("GET", "/admin/calls/", &headers, "").status,
+        200
+    );
+    assert_eq!(
+        daemon.send("GET", "/api/calls/", &headers, "").status,
+        200,
+        "the API by sign-in"
+    );
+    let planted = cookie.replace("__Host-", "");
+    let headers = [
+        ("Host", "voice.example.com"),
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("Cookie", &planted),
+    ];
+    assert_eq!(
+        daemon.send("GET", "/admin/calls/", &headers, "").status,
+        303
+    );
+}
