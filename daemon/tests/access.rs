@@ -8,6 +8,31 @@ use std::sync::Arc;
 use support::Daemon;
 use support::operator::{Browser, FORM, PASSWORD, admin};
 
+/// How a request from the world arrives at [`behind_tls`].
+const PUBLIC: [(&str, &str); 2] = [
+    ("Host", "voice.example.com"),
+    ("X-Forwarded-For", "203.0.113.9"),
+];
+
+/// A daemon behind a proxy that ends TLS.
+fn behind_tls() -> Daemon {
+    let config = support::CONFIG.replace(
+        "listen = \"127.0.0.1:0\"",
+        "listen = \"127.0.0.1:0\"\npublic_url = \"https://voice.example.com\"",
+    );
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    Daemon::again(&folder)
+}
+
+/// A token made on the command line.
+#[track_caller]
+fn token(daemon: &Daemon, arguments: &[&str]) -> String {
+    let (made, said) = admin(daemon, arguments, "");
+    let token = said.lines().find(|line| line.starts_with("vst_"));
+    token.filter(|_| made).expect(&said).to_owned()
+}
+
 #[test]
 fn from_elsewhere_the_api_wants_a_sign_in_or_a_token() {
     let daemon = Daemon::start("");
@@ -20,13 +45,7 @@ fn from_elsewhere_the_api_wants_a_sign_in_or_a_token() {
             .send("GET", path, &[("Host", "voice.example.com")], "")
             .problem(403);
     }
-    let (made, token) = admin(&daemon, &["token", "ci"], "");
-    assert!(made, "{token}");
-    let token = token
-        .lines()
-        .find(|line| line.starts_with("vst_"))
-        .unwrap()
-        .to_owned();
+    let token = token(&daemon, &["token", "ci"]);
     let bearer = format!("Bearer {token}");
     for path in places {
         let reply = daemon.send("GET", path, &[far], "");
@@ -98,13 +117,7 @@ fn passwords_do_not_cross_a_network_in_clear() {
 
 #[test]
 fn over_tls_the_cookie_is_the_strictest_there_is() {
-    let config = support::CONFIG.replace(
-        "listen = \"127.0.0.1:0\"",
-        "listen = \"127.0.0.1:0\"\npublic_url = \"https://voice.example.com\"",
-    );
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    std::fs::write(folder.path().join("config.toml"), config).unwrap();
-    let daemon = Daemon::again(&folder);
+    let daemon = behind_tls();
     assert!(admin(&daemon, &["add", "ana"], PASSWORD).0);
     let public = [
         FORM,
@@ -148,4 +161,62 @@ fn over_tls_the_cookie_is_the_strictest_there_is() {
         daemon.send("GET", "/admin/calls/", &headers, "").status,
         303
     );
+}
+
+#[test]
+fn a_stranger_is_led_to_the_door_and_back_and_a_program_is_told() {
+    let daemon = behind_tls();
+    assert!(admin(&daemon, &["add", "ana"], PASSWORD).0);
+    let [host, far] = PUBLIC;
+    let html = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let page = "/audio/logs/?event=said&text=a+b";
+    let reply = daemon.send("GET", page, &[host, far, html], "");
+    let door = "/admin/sign-in/?next=%2Faudio%2Flogs%2F%3Fevent%3Dsaid%26text%3Da%2Bb";
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (303, Some(door)),
+        "{reply:?}"
+    );
+    let form = daemon.send("GET", door, &[host, far, html], "");
+    let next = "name=\"next\" value=\"/audio/logs/?event=said&amp;text=a+b\"";
+    assert!(form.body.contains(next), "{form:?}");
+    let sent =
+        "name=ana&password=correct+horse&next=%2Faudio%2Flogs%2F%3Fevent%3Dsaid%26text%3Da%2Bb";
+    let reply = daemon.send("POST", "/admin/sign-in/", &[FORM, host, far], sent);
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (303, Some(page)),
+        "{reply:?}"
+    );
+    let cookie = reply
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    let signed_in = [host, far, html, ("Cookie", cookie)];
+    assert_eq!(daemon.send("GET", page, &signed_in, "").status, 200);
+
+    for (path, more) in [
+        (page, None),
+        (page, Some(("Accept", "application/json"))),
+        ("/audio/api/logs/", Some(html)),
+        ("/audio/api/logs/stream", Some(html)),
+    ] {
+        let headers: Vec<_> = [host, far].into_iter().chain(more).collect();
+        daemon.send("GET", path, &headers, "").problem(401);
+    }
+    let guess = ("Authorization", "Bearer vst_guess");
+    daemon
+        .send("GET", page, &[host, far, html, guess], "")
+        .problem(401);
+    let foreign = ("Sec-Fetch-Site", "cross-site");
+    assert_eq!(
+        daemon
+            .send("GET", page, &[host, far, html, foreign], "")
+            .status,
+        403
+    );
+    let reply = daemon.send("GET", "//evil.example/audio/logs/", &[host, far, html], "");
+    assert_eq!(reply.status, 404, "{reply:?}");
 }

@@ -16,16 +16,16 @@ mod settings;
 mod sign_in;
 
 use super::access::{self, Visitor};
-use super::answer::{Answer, problem, with_type};
+use super::answer::{Answer, problem};
 use super::body;
 use super::cookie::Transport;
 use super::desk::Desk;
-use super::pages::{At, Page, Reader, page_with, sentence};
+use super::pages::{At, Page, Reader, page_with, see, sentence, sign_in_first};
 use super::update::Actor;
 use crate::accounts::SignedIn;
 use crate::carrier::twilio::form::{self, Params};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use maud::{Markup, html};
 use std::net::{IpAddr, SocketAddr};
@@ -109,16 +109,7 @@ enum Place {
 
 /// Who is signed in; the error sends a browser to the sign-in page, and back afterwards.
 fn door<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> Result<SignedIn, Box<Answer>> {
-    access::signed_in(desk, peer, request).ok_or_else(|| {
-        let here = request
-            .uri()
-            .path_and_query()
-            .map_or("/admin/", |at| at.as_str());
-        Box::new(see(&format!(
-            "/admin/sign-in/?{}",
-            form::encode(&[("next", here)])
-        )))
-    })
+    access::signed_in(desk, peer, request).ok_or_else(|| Box::new(sign_in_first(request)))
 }
 
 /// A form of somebody who is signed in.
@@ -184,14 +175,6 @@ async fn posted(desk: &Desk, request: Request<Incoming>) -> Result<Params, Box<A
     let body = body(request).await.map_err(Box::new)?;
     form::parse(&body)
         .map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, &error.to_string())))
-}
-
-/// Go there and look; never a repetition of what was sent.
-fn see(path: &str) -> Answer {
-    let mut answer = with_type(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
-    let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/admin/"));
-    answer.headers_mut().insert(LOCATION, path);
-    answer
 }
 
 /// A page of somebody who is signed in.

@@ -8,11 +8,11 @@ use super::super::api;
 use super::super::desk::Desk;
 use super::locales::{LogsWords, Words};
 use super::stream::state;
-use super::{At, Page, Reader, allowed, head, page, sentence, url};
+use super::{At, Page, Reader, head, let_in, page, sentence, url};
 use crate::carrier::twilio::form::{self, Params};
 use crate::store::Event;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
 use maud::{Markup, html};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,14 +46,8 @@ pub(in crate::http) async fn logs(
 ) -> Answer {
     let reader = Reader::of(request);
     let words = reader.words();
-    if !allowed(desk, peer, request) {
-        let frame = &words.frame;
-        return sentence(
-            StatusCode::FORBIDDEN,
-            &reader,
-            frame.not_here_title,
-            frame.not_here,
-        );
+    if let Err(answer) = let_in(desk, peer, request, &reader) {
+        return *answer;
     }
     let text = request.uri().query().unwrap_or("");
     let params = form::parse(text.as_bytes()).unwrap_or_default();

@@ -30,9 +30,10 @@ pub(super) use stream::stream;
 use super::access::{Wish, admit};
 use super::answer::{Answer, with_type};
 use super::desk::Desk;
+use crate::carrier::twilio::form;
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    X_FRAME_OPTIONS,
+    ACCEPT, AUTHORIZATION, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, X_FRAME_OPTIONS,
 };
 use hyper::{Request, StatusCode};
 use locales::Words;
@@ -80,9 +81,50 @@ pub(super) struct Page<'a> {
     pub(super) body: Markup,
 }
 
-/// Whether this request may see what happens in calls. The one place that says so, for pages, streams and web calls.
-pub(super) fn allowed<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> bool {
-    admit(desk, peer, request, Wish::Look).is_ok()
+/// Lets in whoever may see what happens in calls. The error is the answer to give: where signing in would help, a
+/// browser is led to the door, and back here afterwards; a program gets what the API would answer.
+pub(super) fn let_in<B>(
+    desk: &Desk,
+    peer: SocketAddr,
+    request: &Request<B>,
+    reader: &Reader,
+) -> Result<(), Box<Answer>> {
+    let Err(refusal) = admit(desk, peer, request, Wish::Look) else {
+        return Ok(());
+    };
+    let headers = request.headers();
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let reads_html = accepted.is_some_and(|kinds| kinds.contains("text/html"));
+    Err(match refusal.status() {
+        _ if headers.contains_key(AUTHORIZATION) => refusal,
+        StatusCode::UNAUTHORIZED if reads_html => Box::new(sign_in_first(request)),
+        StatusCode::UNAUTHORIZED => refusal,
+        status => {
+            let frame = &reader.words().frame;
+            Box::new(sentence(
+                status,
+                reader,
+                frame.not_here_title,
+                frame.not_here,
+            ))
+        }
+    })
+}
+
+/// To the sign-in page, and back afterwards to what was asked for; whether that is a page of ours is found out there.
+pub(super) fn sign_in_first<B>(request: &Request<B>) -> Answer {
+    let here = request.uri().path_and_query();
+    let here = here.map_or("/admin/", |at| at.as_str());
+    let next = form::encode(&[("next", here)]);
+    see(&format!("/admin/sign-in/?{next}"))
+}
+
+/// Go there and look; never a repetition of what was sent.
+pub(super) fn see(path: &str) -> Answer {
+    let mut answer = with_type(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
+    let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/admin/"));
+    answer.headers_mut().insert(LOCATION, path);
+    answer
 }
 
 /// A whole HTML answer: the body in the frame, with every header a page needs.
@@ -133,11 +175,7 @@ pub(super) fn sentence(status: StatusCode, reader: &Reader, title: &str, text: &
 
 /// `GET /`: whoever opens the bare address wants the page.
 pub(super) fn front_door() -> Answer {
-    let mut answer = with_type(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
-    answer
-        .headers_mut()
-        .insert(LOCATION, HeaderValue::from_static("/audio/logs/"));
-    answer
+    see("/audio/logs/")
 }
 
 fn frame(reader: &Reader, page: Page<'_>) -> Markup {
