@@ -163,6 +163,162 @@ fn over_tls_the_cookie_is_the_strictest_there_is() {
     );
 }
 
+/// What a token has to be good for, at one route.
+enum Needs {
+    /// It makes no difference there.
+    NoToken,
+    Scope(&'static str),
+    /// None is good enough.
+    CommandLine,
+}
+use Needs::{CommandLine, NoToken, Scope};
+
+/// Every route by its name, one request of it that changes little, and what that needs.
+const ROUTES: &[(&str, &str, &str, Needs)] = &[
+    ("/", "GET", "/", NoToken),
+    ("/assets/", "GET", "/assets/1/style.css", NoToken),
+    ("/healthz", "GET", "/healthz", NoToken),
+    ("/readyz", "GET", "/readyz", NoToken),
+    ("/metrics", "GET", "/metrics", Scope("metrics")),
+    ("/audio/logs/", "GET", "/audio/logs/", Scope("read")),
+    ("/audio/api/logs/", "GET", "/audio/api/logs/", Scope("read")),
+    (
+        "/audio/api/logs/stream",
+        "GET",
+        "/audio/api/logs/stream?from=x",
+        Scope("read"),
+    ),
+    ("/api/calls/", "GET", "/api/calls/", Scope("read")),
+    ("/api/calls/{sid}/", "GET", "/api/calls/CA1/", Scope("read")),
+    (
+        "/api/calls/{sid}/",
+        "PUT",
+        "/api/calls/CA1/",
+        Scope("calls"),
+    ),
+    (
+        "/audio/api/call/",
+        "POST",
+        "/audio/api/call/",
+        Scope("calls"),
+    ),
+    (
+        "/audio/api/call/{sid}/resume/",
+        "POST",
+        "/audio/api/call/WEB1/resume/1/",
+        Scope("calls"),
+    ),
+    (
+        "/api/configuration/",
+        "GET",
+        "/api/configuration/",
+        Scope("read"),
+    ),
+    (
+        "/api/configuration/reload/",
+        "POST",
+        "/api/configuration/reload/",
+        Scope("admin"),
+    ),
+    ("/admin/control/", "POST", "/admin/control/", CommandLine),
+    // Pages of people, who sign in.
+    ("/admin/", "GET", "/admin/", NoToken),
+    ("/admin/sign-in/", "GET", "/admin/sign-in/", NoToken),
+    ("/admin/sign-out/", "POST", "/admin/sign-out/", NoToken),
+    ("/admin/setup/", "GET", "/admin/setup/", NoToken),
+    ("/admin/password/", "GET", "/admin/password/", NoToken),
+    ("/admin/calls/", "GET", "/admin/calls/", NoToken),
+    ("/admin/calls/{sid}/", "GET", "/admin/calls/CA1/", NoToken),
+    (
+        "/admin/calls/{sid}/hang-up/",
+        "POST",
+        "/admin/calls/CA1/hang-up/",
+        NoToken,
+    ),
+    ("/admin/voices/", "GET", "/admin/voices/", NoToken),
+    ("/admin/settings/", "GET", "/admin/settings/", NoToken),
+    ("/admin/reload/", "POST", "/admin/reload/", NoToken),
+    // The carrier's, who signs.
+    ("/twilio/stream/", "POST", "/twilio/stream/", NoToken),
+    ("/twilio/status/", "POST", "/twilio/status/", NoToken),
+    (
+        "/twilio/stream-status/",
+        "POST",
+        "/twilio/stream-status/",
+        NoToken,
+    ),
+    ("/twilio/resume/", "POST", "/twilio/resume/1/", NoToken),
+    ("/ws/audio/stream/", "GET", "/ws/audio/stream/", NoToken),
+];
+
+/// A token's scopes, the least first.
+const SCOPES: [&str; 4] = ["metrics", "read", "calls", "admin"];
+
+#[test]
+fn a_token_opens_what_its_scope_says_at_every_route_and_nothing_else() {
+    let daemon = Daemon::start("[twilio]\nauth_token = \"0123456789abcdef0123456789abcdef\"\n");
+    let made = SCOPES.map(|scope| token(&daemon, &["token", scope, "--scope", scope]));
+    let far = ("X-Forwarded-For", "203.0.113.9");
+    for (_, method, path, needs) in ROUTES {
+        let ask = |more: &[(&str, &str)]| {
+            let headers: Vec<_> = std::iter::once(far).chain(more.iter().copied()).collect();
+            daemon.send(method, path, &headers, "")
+        };
+        let stranger = ask(&[]).status;
+        for (has, token) in made.iter().enumerate() {
+            let reply = ask(&[("Authorization", &format!("Bearer {token}"))]);
+            let here = format!("{method} {path} with {}: {reply:?}", SCOPES[has]);
+            match needs {
+                NoToken => assert_eq!(reply.status, stranger, "{here}"),
+                CommandLine => assert_eq!(reply.status, 403, "{here}"),
+                Scope(needed) => {
+                    assert_eq!(stranger, 401, "{here}");
+                    let needs = SCOPES.iter().position(|scope| scope == needed).unwrap();
+                    if has >= needs {
+                        assert!(![401, 403].contains(&reply.status), "{here}");
+                    } else {
+                        let words = format!("of scope {}, and this needs {needed}", SCOPES[has]);
+                        assert!(reply.problem(403).contains(&words), "{here}");
+                    }
+                }
+            }
+        }
+    }
+    let (_, listed) = admin(&daemon, &["list"], "");
+    for scope in SCOPES {
+        let line = listed.lines().find(|line| line.trim().starts_with(scope));
+        assert_eq!(
+            line.unwrap().split_whitespace().nth(1),
+            Some(scope),
+            "{listed}"
+        );
+    }
+    let (made, why) = admin(&daemon, &["token", "x", "--scope", "everything"], "");
+    assert!(
+        !made && why.contains("metrics, read, calls, admin"),
+        "{why}"
+    );
+}
+
+#[test]
+fn no_route_is_forgotten_above() {
+    let files = [
+        include_str!("../src/http/mod.rs"),
+        include_str!("../src/http/admin/mod.rs"),
+    ];
+    for file in files {
+        let (_, routes) = file.split_once("async fn route(").unwrap();
+        let (routes, _) = routes.split_once("\n}\n").unwrap();
+        let names = routes.split('"').skip(1).step_by(2);
+        let mut found = 0;
+        for name in names.filter(|name| name.starts_with('/')) {
+            assert!(ROUTES.iter().any(|(route, ..)| *route == name), "{name}");
+            found += 1;
+        }
+        assert!(found > 10, "the file is written in another way by now");
+    }
+}
+
 #[test]
 fn a_stranger_is_led_to_the_door_and_back_and_a_program_is_told() {
     let daemon = behind_tls();

@@ -12,12 +12,14 @@ mod clock;
 mod control;
 mod delay;
 mod password;
+mod scope;
 mod secret;
 
 pub use book::{ABSOLUTE_MS, ACCOUNTS, IDLE_MS, SESSIONS, SETUP_MS};
 pub use clock::Clock;
 pub use control::Control;
 pub use password::{HashError, PASSWORD_BYTES_MOST, PASSWORD_CHARS_LEAST};
+pub use scope::Scope;
 
 use crate::store::{
     Account, AccountChange, AccountError, ApiToken, NewEvent, OpenError, ReadError, Store,
@@ -104,8 +106,8 @@ impl SignedIn {
 /// Who carries a bearer token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
-    /// A program, by the name of its token.
-    Program(String),
+    /// A program, by the name of its token, and what that is good for.
+    Program { name: String, scope: Scope },
     /// The command line of the daemon's own user.
     CommandLine,
 }
@@ -114,6 +116,8 @@ pub enum Bearer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     pub name: String,
+    /// What a token is good for.
+    pub scope: Option<Scope>,
     pub created_at_ms: u64,
 }
 
@@ -236,7 +240,11 @@ impl Accounts {
         }
         drop(control);
         let book = self.book();
-        Some(Bearer::Program(book.token(token)?.to_owned()))
+        let kept = book.token(token)?;
+        Some(Bearer::Program {
+            name: kept.name.clone(),
+            scope: Scope::kept(&kept.scope)?,
+        })
     }
 
     /// A new link's token, if there is no account yet. The one before is void.
@@ -355,6 +363,7 @@ impl Accounts {
         let book = self.book();
         let accounts = book.accounts.values().map(|one| Listed {
             name: one.name.clone(),
+            scope: None,
             created_at_ms: one.created_at_ms,
         });
         accounts.collect()
@@ -364,7 +373,7 @@ impl Accounts {
     ///
     /// # Errors
     /// A bad name, a name that is taken, too many tokens, or no disk.
-    pub async fn add_token(&self, name: &str) -> Result<String, ChangeError> {
+    pub async fn add_token(&self, name: &str, scope: Scope) -> Result<String, ChangeError> {
         let name = checked(name)?;
         {
             let book = self.book();
@@ -381,11 +390,13 @@ impl Accounts {
         let kept = ApiToken {
             name: name.clone(),
             digest: secret::digest(&token),
+            scope: scope.as_str().to_owned(),
             created_at_ms: self.clock.now_ms(),
         };
         self.durable(AccountChange::Token(kept.clone())).await?;
         self.book().tokens.insert(name.clone(), kept);
-        self.note("api_token_made", HERE, json!({"token": name}));
+        let detail = json!({"token": name, "scope": scope.as_str()});
+        self.note("api_token_made", HERE, detail);
         Ok(token)
     }
 
@@ -410,6 +421,7 @@ impl Accounts {
         let book = self.book();
         let tokens = book.tokens.values().map(|one| Listed {
             name: one.name.clone(),
+            scope: Scope::kept(&one.scope),
             created_at_ms: one.created_at_ms,
         });
         tokens.collect()
@@ -422,7 +434,11 @@ impl Accounts {
                 let made = i64::try_from(one.created_at_ms).unwrap_or(i64::MAX);
                 let made = jiff::Timestamp::from_millisecond(made);
                 let made = made.map_or_else(|_| String::new(), |time| format!("{time:.0}"));
-                json!({"name": one.name, "created_at": made})
+                let mut row = json!({"name": one.name, "created_at": made});
+                if let Some(scope) = one.scope {
+                    row["scope"] = scope.as_str().into();
+                }
+                row
             };
             listed.iter().map(row).collect()
         };

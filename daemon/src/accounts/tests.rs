@@ -242,16 +242,19 @@ async fn the_first_account_is_made_by_link_once() {
 #[tokio::test]
 async fn tokens_are_seen_once_and_outlast_a_restart() {
     let world = World::new();
-    let token = world.accounts.add_token("ci").await.unwrap();
+    let token = world.accounts.add_token("ci", Scope::Read).await.unwrap();
     assert!(token.starts_with("vst_"));
     assert_eq!(
-        world.accounts.add_token("CI").await,
+        world.accounts.add_token("CI", Scope::Read).await,
         Err(ChangeError::Exists("ci".into()))
     );
     let world = world.restarted();
     assert_eq!(
         world.accounts.bearer(&token),
-        Some(Bearer::Program("ci".into()))
+        Some(Bearer::Program {
+            name: "ci".into(),
+            scope: Scope::Read,
+        })
     );
     assert_eq!(world.accounts.bearer("vst_"), None);
     world.accounts.remove_token("ci").await.unwrap();
@@ -286,4 +289,32 @@ async fn the_event_log_says_who_came_and_hides_what_may_be_a_password() {
             ("admin_sign_in_failed", &Value::Null),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_token_from_before_there_were_scopes_may_what_it_might() {
+    let world = World::new();
+    for (scope, may) in [
+        ("", Some(Scope::Admin)),
+        ("metrics", Some(Scope::Metrics)),
+        ("what a later version has", None),
+    ] {
+        let kept = ApiToken {
+            name: "old".into(),
+            digest: secret::digest("vst_old"),
+            scope: scope.into(),
+            created_at_ms: 1,
+        };
+        let change = AccountChange::Token(kept.clone());
+        world.accounts.durable(change).await.unwrap();
+        world.accounts.book().tokens.insert("old".into(), kept);
+        let carries = match world.accounts.bearer("vst_old") {
+            Some(Bearer::Program { scope, .. }) => Some(scope),
+            _ => None,
+        };
+        assert_eq!(carries, may, "{scope:?}");
+        assert_eq!(world.accounts.tokens()[0].scope, may);
+    }
+    let kept: ApiToken = serde_json::from_str("{\"name\":\"old\",\"digest\":\"d\"}").unwrap();
+    assert_eq!(kept.scope, "");
 }

@@ -4,7 +4,7 @@
 //! the terminal, unseen, or from stdin; never from the arguments, which every process of the machine can read.
 
 use super::{Failure, load, runtime};
-use crate::accounts::{Accounts, Alone, AloneError, ChangeError, Control};
+use crate::accounts::{Accounts, Alone, AloneError, ChangeError, Control, Scope};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Read};
@@ -40,7 +40,13 @@ enum What {
     /// Print a one-time link that makes the first account; good for an hour
     Link,
     /// Make a token for a program that uses the API; it is shown once
-    Token { name: String },
+    Token {
+        name: String,
+        /// What it is good for, from the least to the most: the numbers at /metrics; to see calls and events; to change
+        /// calls; to reload the configuration, too
+        #[arg(long, value_name = "SCOPE", default_value = "admin", value_parser = scope)]
+        scope: Scope,
+    },
     /// Make a token worthless
     RemoveToken { name: String },
 }
@@ -57,7 +63,9 @@ pub(super) fn admin(path: &Path, arguments: &AdminArguments) -> Result<(), Failu
         What::Remove { name } => json!({"do": "remove", "name": name}),
         What::List => json!({"do": "list"}),
         What::Link => json!({"do": "link"}),
-        What::Token { name } => json!({"do": "add_token", "name": name}),
+        What::Token { name, scope } => {
+            json!({"do": "add_token", "name": name, "scope": scope.as_str()})
+        }
         What::RemoveToken { name } => json!({"do": "remove_token", "name": name}),
     };
     let done = runtime()?.block_on(async {
@@ -72,9 +80,9 @@ pub(super) fn admin(path: &Path, arguments: &AdminArguments) -> Result<(), Failu
         What::Remove { name } => eprintln!("the account {name} is gone; every session is over"),
         What::RemoveToken { name } => eprintln!("the token {name} is worthless now"),
         What::Link => println!("{}", text(&done, "link")),
-        What::Token { name } => {
+        What::Token { name, scope } => {
             eprintln!(
-                "the token {name}; it is shown this once. Send it as Authorization: Bearer …"
+                "the token {name}, of scope {scope}; it is shown this once. Send it as Authorization: Bearer …"
             );
             println!("{}", text(&done, "token"));
         }
@@ -82,16 +90,21 @@ pub(super) fn admin(path: &Path, arguments: &AdminArguments) -> Result<(), Failu
             for kind in ["accounts", "tokens"] {
                 println!("{kind}");
                 for row in done[kind].as_array().into_iter().flatten() {
-                    println!(
-                        "  {:32}  made {}",
-                        text(row, "name"),
-                        text(row, "created_at")
-                    );
+                    let (name, made) = (text(row, "name"), text(row, "created_at"));
+                    match kind {
+                        "tokens" => println!("  {name:32}  {:8}made {made}", text(row, "scope")),
+                        _ => println!("  {name:32}  made {made}"),
+                    }
                 }
             }
         }
     }
     Ok(())
+}
+
+fn scope(word: &str) -> Result<Scope, String> {
+    let known = Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::of(word).ok_or_else(|| format!("scopes are {known}"))
 }
 
 fn text<'a>(row: &'a Value, name: &str) -> &'a str {
@@ -172,7 +185,9 @@ async fn carry_out(accounts: &Accounts, what: &What, order: &Value) -> Result<Va
         What::Passwd { name } => accounts.set_password(name, password).await?,
         What::Remove { name } => accounts.remove(name).await?,
         What::RemoveToken { name } => accounts.remove_token(name).await?,
-        What::Token { name } => return Ok(json!({"token": accounts.add_token(name).await?})),
+        What::Token { name, scope } => {
+            return Ok(json!({"token": accounts.add_token(name, *scope).await?}));
+        }
         What::List => return Ok(accounts.as_json()),
         What::Link => {
             let why = "no daemon runs that a link could lead to; start it, or use: voice-streamer admin add NAME";

@@ -1,12 +1,12 @@
 //! Who may see and do what, decided in one place: the API, the pages, the event streams and the metrics all ask here.
 //!
 //! ```text
-//!                     look   measure   act    administer
-//!  this machine       yes    yes       yes    —             nothing forwarded, a loopback name in Host
-//!  signed in          yes    yes       yes*   yes*          * with the form's token
-//!  a program's token  yes    yes       yes    —
-//!  the command line   yes    yes       yes    yes           the secret of STATE/control.json, on this machine
-//!  everybody else     —      —         —      —
+//!                     measure   look   talk   act    reload   administer
+//!  this machine       yes       yes    yes    yes    yes      —             nothing forwarded, a loopback name in Host
+//!  signed in          yes       yes    yes    yes*   yes*     —             * with the form's token
+//!  a program's token  metrics   read   calls  calls  admin    —             of this scope or a wider one
+//!  the command line   yes       yes    yes    yes    yes      yes           the secret of STATE/control.json, on this machine
+//!  everybody else     —         —      —      —      —        —
 //! ```
 //!
 //! Whoever comes from a page of another site is nobody, however he is signed in, except to open a page by a link.
@@ -16,7 +16,7 @@
 use super::answer::{Answer, problem};
 use super::cookie::Transport;
 use super::desk::Desk;
-use crate::accounts::{Bearer, SignedIn};
+use crate::accounts::{Bearer, Scope, SignedIn};
 use hyper::header::{
     AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, WWW_AUTHENTICATE,
 };
@@ -29,14 +29,31 @@ pub(super) const FORM_TOKEN: &str = "x-form-token";
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// To see calls and events: the API, the log page and its stream, the browser call.
+    /// To see calls and events: the API, the log page and its stream.
     Look,
     /// The numbers of the daemon itself.
     Measure,
-    /// To change something: hang up, correct a record, reload.
+    /// To talk to an agent from a page.
+    Talk,
+    /// To change a call: hang up, correct its record.
     Act,
+    /// To have the configuration read again.
+    Reload,
     /// To rule over accounts and tokens, from a command line.
     Administer,
+}
+
+impl Wish {
+    /// The least that a program's token has to be good for; none is good enough for some.
+    fn scope(self) -> Option<Scope> {
+        match self {
+            Wish::Measure => Some(Scope::Metrics),
+            Wish::Look => Some(Scope::Read),
+            Wish::Talk | Wish::Act => Some(Scope::Calls),
+            Wish::Reload => Some(Scope::Admin),
+            Wish::Administer => None,
+        }
+    }
 }
 
 /// Who was let in.
@@ -88,11 +105,11 @@ pub(super) fn admit<B>(
     if let Some(signed_in) = signed_in(desk, peer, request) {
         let token = text(headers, &HeaderName::from_static(FORM_TOKEN));
         return match wish {
-            Wish::Look | Wish::Measure => Ok(Visitor::SignedIn(signed_in)),
-            Wish::Act if token.is_some_and(|token| signed_in.made(token)) => {
+            Wish::Look | Wish::Measure | Wish::Talk => Ok(Visitor::SignedIn(signed_in)),
+            Wish::Act | Wish::Reload if token.is_some_and(|token| signed_in.made(token)) => {
                 Ok(Visitor::SignedIn(signed_in))
             }
-            Wish::Act => Err(refused(
+            Wish::Act | Wish::Reload => Err(refused(
                 StatusCode::FORBIDDEN,
                 "the form's token is missing or not of this session; reload the page and try again",
             )),
@@ -125,10 +142,17 @@ fn bearer(
     });
     match token.and_then(|token| desk.accounts.bearer(token)) {
         Some(Bearer::CommandLine) if local => Ok(Visitor::CommandLine),
-        Some(Bearer::Program(_)) if wish == Wish::Administer => {
-            Err(refused(StatusCode::FORBIDDEN, COMMAND_LINE_ONLY))
-        }
-        Some(Bearer::Program(name)) => Ok(Visitor::Program(name)),
+        Some(Bearer::Program { name, scope }) => match wish.scope() {
+            Some(needed) if scope >= needed => Ok(Visitor::Program(name)),
+            Some(needed) => {
+                let detail = format!(
+                    "the token \"{name}\" is of scope {scope}, and this needs {needed}: \
+                     voice-streamer admin token NAME --scope {needed}"
+                );
+                Err(refused(StatusCode::FORBIDDEN, &detail))
+            }
+            None => Err(refused(StatusCode::FORBIDDEN, COMMAND_LINE_ONLY)),
+        },
         Some(Bearer::CommandLine) | None => Err(unknown()),
     }
 }

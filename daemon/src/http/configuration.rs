@@ -137,7 +137,7 @@ pub(super) fn shown<B>(desk: &Desk, peer: SocketAddr, request: &Request<B>) -> A
 /// `POST /api/configuration/reload/`: answers when it is done. A refused edit is no failure of the request: the answer
 /// says so in `last.outcome`.
 pub(super) async fn reload<B>(desk: &Arc<Desk>, peer: SocketAddr, request: &Request<B>) -> Answer {
-    let visitor = match admit(desk, peer, request, Wish::Act) {
+    let visitor = match admit(desk, peer, request, Wish::Reload) {
         Ok(visitor) => visitor,
         Err(answer) => return *answer,
     };

@@ -7,7 +7,7 @@
 //!     /ws/audio/stream/    upgrade.rs   the handshake; then the bare TcpStream goes to a media thread
 //!     /audio/api/call/      web_call.rs  a browser wants to talk, or to go on
 //!     /audio/api/logs/stream pages/stream.rs  the log as it grows
-//!     /audio/api/ /api/    api.rs       logs and calls as JSON, for this machine only
+//!     /audio/api/ /api/    api.rs       logs and calls as JSON
 //!     /audio/logs/ /assets/ pages/      what people see in a browser
 //!     /api/configuration/  configuration.rs   how the configuration stands, and a reload
 //!     /healthz /readyz /metrics  probes.rs

@@ -40,7 +40,7 @@ pub(super) async fn admit_call(
     peer: SocketAddr,
     request: &Request<Incoming>,
 ) -> Answer {
-    if let Err(answer) = admit(desk, peer, request, Wish::Look) {
+    if let Err(answer) = admit(desk, peer, request, Wish::Talk) {
         return *answer;
     }
     if !same_site(desk, request.headers()) {
@@ -130,7 +130,7 @@ pub(super) async fn resume(
     call_sid: &str,
     stream: &str,
 ) -> Answer {
-    if let Err(answer) = admit(desk, peer, request, Wish::Look) {
+    if let Err(answer) = admit(desk, peer, request, Wish::Talk) {
         return *answer;
     }
     if !same_site(desk, request.headers()) {

@@ -53,6 +53,8 @@ pub struct ApiToken {
     pub name: String,
     /// SHA-256 of the token, hexadecimal.
     pub digest: String,
+    /// What it is good for, in the word of whoever made it; empty in tokens from before there were such words.
+    pub scope: String,
     /// Unix ms.
     pub created_at_ms: u64,
 }
@@ -224,6 +226,7 @@ mod tests {
         let token = ApiToken {
             name: "ci".into(),
             digest: "d".into(),
+            scope: "read".into(),
             created_at_ms: 1,
         };
         let book = after(&[

@@ -1,7 +1,7 @@
 //! `POST /admin/control/`: what `voice-streamer admin …` asks of the running daemon. Only the command line of the daemon's
 //! own user gets in, on this machine, with the secret of `STATE/control.json`.
 
-use crate::accounts::{Accounts, ChangeError};
+use crate::accounts::{Accounts, ChangeError, Scope};
 use crate::http::access::{Wish, admit};
 use crate::http::answer::{Answer, json, problem};
 use crate::http::body;
@@ -22,7 +22,7 @@ enum Order {
     Remove { name: String },
     List,
     Link,
-    AddToken { name: String },
+    AddToken { name: String, scope: String },
     RemoveToken { name: String },
 }
 
@@ -65,8 +65,11 @@ async fn carry_out(accounts: &Accounts, order: Order) -> Result<Value, ChangeErr
         Order::Passwd { name, password } => accounts.set_password(&name, &password).await?,
         Order::Remove { name } => accounts.remove(&name).await?,
         Order::RemoveToken { name } => accounts.remove_token(&name).await?,
-        Order::AddToken { name } => {
-            return Ok(json!({"token": accounts.add_token(&name).await?}));
+        Order::AddToken { name, scope } => {
+            let scope = Scope::of(&scope).ok_or_else(|| {
+                ChangeError::Refused(format!("\"{scope}\" is no scope of a token"))
+            })?;
+            return Ok(json!({"token": accounts.add_token(&name, scope).await?}));
         }
         Order::List | Order::Link => return Ok(accounts.as_json()),
     }
