@@ -200,9 +200,10 @@ impl Steward {
             Ok(ready) => self.apply(ready, &mut next),
             Err(error) => next.last.outcome = Outcome::Refused { error },
         }
+        let mended = matches!(standing.last.outcome, Outcome::Refused { .. });
         let standing = self.desk.configuration.stands(next);
         // Whoever sees it counted finds it shown.
-        self.tell(&standing);
+        self.tell(&standing, mended);
         standing
     }
 
@@ -244,8 +245,8 @@ impl Steward {
         next.last.diff = news;
     }
 
-    /// The log and the metrics.
-    fn tell(&self, next: &Standing) {
+    /// The log and the metrics. `mended`: the attempt before was refused.
+    fn tell(&self, next: &Standing, mended: bool) {
         let metrics = &self.desk.house.metrics;
         let LastReload {
             at_ms,
@@ -254,6 +255,7 @@ impl Steward {
             diff,
             took_ms,
         } = &next.last;
+        let cause = cause.as_str();
         let word = match outcome {
             Outcome::Applied => "applied",
             Outcome::Unchanged => "unchanged",
@@ -275,22 +277,24 @@ impl Steward {
         match outcome {
             Outcome::Refused { error } => error!(
                 file = next.file,
-                ?cause,
-                "the configuration was not taken over, the one in force stays:\n{error}"
+                cause, "the configuration was not taken over, the one in force stays:\n{error}"
             ),
+            Outcome::Unchanged if mended => {
+                info!(
+                    file = next.file,
+                    cause, "the configuration is right again, and what is in force"
+                );
+            }
             Outcome::Unchanged => {
                 info!(
                     file = next.file,
-                    ?cause,
-                    "the configuration says nothing new"
+                    cause, "the configuration says nothing new"
                 );
             }
             Outcome::Applied => {
                 info!(
                     file = next.file,
-                    ?cause,
-                    took_ms,
-                    "a new configuration is in force:\n{diff}"
+                    cause, took_ms, "a new configuration is in force:\n{diff}"
                 );
                 if !next.waiting.is_empty() {
                     warn!("these wait for a restart of the daemon:\n{}", next.waiting);

@@ -37,6 +37,18 @@ pub enum Cause {
     Asked,
 }
 
+impl Cause {
+    /// One word, as in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Start => "start",
+            Cause::File => "file",
+            Cause::Signal => "signal",
+            Cause::Asked => "asked",
+        }
+    }
+}
+
 /// How an attempt went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]

@@ -259,7 +259,7 @@ impl Line {
         }
         let silent = now.duration_since(self.last_message);
         if silent > self.house.patience.idle() && !self.is_closing() {
-            warn!(peer = %self.peer, silent_s = silent.as_secs(), "a media stream went silent; its call is ended");
+            warn!(peer = %self.peer, silent_s = silent.as_secs(), "a media stream went silent and is closed");
             self.close(
                 code::POLICY,
                 "silent for too long",

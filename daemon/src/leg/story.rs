@@ -192,7 +192,7 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
                 .get_or_create(&[("step", step)])
                 .inc();
             let cause = cause(text);
-            warn!(call = %guest.call_sid, step, cause, "a step failed, the call goes on: {text}");
+            warn!(call = %guest.call_sid, agent = %guest.agent.name, step, cause, "a step failed, the call goes on: {text}");
             (
                 "failed",
                 "",
