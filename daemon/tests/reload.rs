@@ -10,27 +10,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use support::callers::found;
 use support::edited::{Edited, ONE, THREE, TWO, compile, sayers, sayers_config};
 use support::{Bystander, CONFIG, Daemon, Dice, phone, speech, spoken_as, until};
 use voice_streamer::config::{self, Env};
-use voice_streamer::media::{correlate, mulaw};
 use voice_streamer::phone::{Happening, Line, Report, Script, Step};
 
 fn said(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
-}
-
-fn pcm(mulaw_samples: &[u8]) -> Vec<i16> {
-    let mut pcm = vec![0; mulaw_samples.len()];
-    mulaw::decode(mulaw_samples, &mut pcm);
-    pcm
-}
-
-/// How well a sound is found in what the caller heard: 1 is exactly, below 0.5 is not at all.
-fn found(heard: &[u8], sound: &[u8]) -> f32 {
-    // The ends are where silence is cut and filters begin.
-    let middle = &sound[800..sound.len() - 800];
-    correlate::correlate(&pcm(heard), &pcm(middle)).1
 }
 
 /// Rings, says something twice, and does `meanwhile` when the first answer has been heard.

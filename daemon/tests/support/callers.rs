@@ -1,7 +1,8 @@
-//! Callers of a flow: what they do between the agent's sentences, and what the record says he said.
+//! Callers: what they do between the agent's sentences, what they hear, and what the record says he said.
 
 use super::{CONFIG, Daemon, phone, until};
 use std::sync::Arc;
+use voice_streamer::media::{correlate, mulaw};
 use voice_streamer::phone::{Report, Script, Step};
 
 /// A daemon whose agent walks this flow, with further keys of the plugin. It speaks English and hears no words.
@@ -83,4 +84,16 @@ pub fn presses(keys: &str) -> Vec<Step> {
     keys.chars()
         .flat_map(|key| [Step::Press(key), Step::Pause { ms: 200 }])
         .collect()
+}
+
+/// How well a sound is found in what the caller heard: 1 is exactly, below 0.5 is not at all.
+pub fn found(heard: &[u8], sound: &[u8]) -> f32 {
+    let pcm = |line: &[u8]| {
+        let mut pcm = vec![0; line.len()];
+        mulaw::decode(line, &mut pcm);
+        pcm
+    };
+    // The ends are where silence is cut and filters begin.
+    let middle = &sound[800..sound.len() - 800];
+    correlate::correlate(&pcm(heard), &pcm(middle)).1
 }
