@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use support::callers::{heard, hears_out, in_between, listens, presses, record, ring};
+use support::people::{people, says};
 use support::{CONFIG, Daemon, binary, compile_plugin, read, until};
 use tempfile::TempDir;
 use voice_streamer::media::{mulaw, wav};
@@ -35,7 +36,7 @@ const PEOPLE: [&str; 18] = [
     "es/horas",
     "es/extension",
     "es/mensaje",
-    "es/adios",
+    "es/hasta_pronto",
     "es/no",
 ];
 
@@ -44,21 +45,6 @@ const PIECE: usize = 160;
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// A human being says these words, with a short breath between them.
-fn people(names: &[&str]) -> Vec<u8> {
-    let mut said = Vec::new();
-    for name in names {
-        let path = here(&format!("tests/data/speech/people/{name}.wav"));
-        said.extend(wav::to_line(&wav::read(&read(&path).unwrap()).unwrap()));
-        said.extend([0xFF; 800]);
-    }
-    said
-}
-
-fn says(names: &[&str]) -> Step {
-    Step::Say(people(names).into())
 }
 
 /// The recordings, for the transcriber: the loudest piece of each, and its words.
@@ -79,7 +65,7 @@ fn known() -> String {
             write!(known, "{byte:02x}").unwrap();
         }
         let (_, words) = name.split_once('/').unwrap();
-        writeln!(known, " {words}").unwrap();
+        writeln!(known, " {}", words.replace('_', " ")).unwrap();
     }
     known
 }
@@ -114,25 +100,7 @@ fn configure(folder: &TempDir, flow: &Path) {
     std::fs::write(at("config.toml"), config).unwrap();
 }
 
-/// A cough: two bursts of noise that die away. Made here, no human being coughed.
-fn coughs() -> Step {
-    let mut seed = 7_u32;
-    let mut noise = |loud: f64| {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (f64::from(seed >> 16) - 32_768.0) * loud
-    };
-    let burst = |at: usize| {
-        if at < 1200 {
-            0.6 * (-(at as f64) / 500.0).exp()
-        } else {
-            0.0
-        }
-    };
-    let pcm: Vec<i16> = (0..3200).map(|at| noise(burst(at % 1600)) as i16).collect();
-    Step::Say(line(&pcm).into())
-}
-
-/// "Mm-hm": a hum in two syllables. Made here as well.
+/// "Mm-hm": a hum in two syllables. Made here; no human being hums in the recordings.
 fn hums() -> Step {
     let hum = |at: usize| {
         let second = at > 2400;
@@ -273,7 +241,7 @@ fn a_caller_walks_the_front_desk_by_voice_in_spanish() {
         "!es/extension",
         "es/tres es/cero es/dos",
         "!es/uno",
-        "es/adios",
+        "es/hasta_pronto",
     ]);
     let report = ring(&daemon, script);
     heard(
@@ -338,9 +306,10 @@ fn a_caller_interrupts_with_what_he_wants() {
 }
 
 #[test]
-fn a_cough_and_a_hum_interrupt_nobody() {
+fn coughs_and_a_hum_interrupt_nobody() {
     let daemon = daemon("front-desk");
-    let mut steps = in_between(vec![Step::Press('1'), coughs(), hums()]);
+    let coughs = ["cough_woman", "cough_man"].map(|cough| says(&[cough]));
+    let mut steps = in_between([vec![Step::Press('1')], coughs.to_vec(), vec![hums()]].concat());
     steps.extend([hears_out(), Step::Press('*'), hears_out()]);
     let report = ring(&daemon, Script::of(steps));
     heard(&daemon, &report, &[WELCOME, MAIN, "Goodbye."]);
@@ -348,21 +317,63 @@ fn a_cough_and_a_hum_interrupt_nobody() {
 }
 
 #[test]
-fn a_caller_hangs_up_in_the_middle_of_a_word() {
+fn a_caller_hangs_up_in_the_middle_of_a_word_in_english_and_in_spanish() {
     let daemon = daemon("front-desk");
-    let word = people(&["en/extension"]);
-    let half = Step::Say(word[..word.len() / 2].into());
-    let mut steps = in_between(vec![Step::Press('1'), half]);
-    steps.push(Step::HangUp);
-    let report = ring(&daemon, Script::of(steps));
-    heard(&daemon, &report, &[WELCOME, MAIN]);
-    let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
-    assert_eq!(call["ended_reason"], "caller_hung_up", "{call}");
+    for (key, menu, word) in [('1', MAIN, "en/extension"), ('2', MENU, "es/extension")] {
+        let word = people(&[word]);
+        let half = Step::Say(word[..word.len() / 2].into());
+        let mut steps = in_between(vec![Step::Press(key), half]);
+        steps.push(Step::HangUp);
+        let report = ring(&daemon, Script::of(steps));
+        heard(&daemon, &report, &[WELCOME, menu]);
+        let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
+        assert_eq!(call["ended_reason"], "caller_hung_up", "{call}");
+    }
     daemon.is_whole();
 }
 
+/// Nobody has chosen a language, so a person is to find out.
 #[test]
-fn a_caller_who_says_nothing_is_asked_again_and_then_let_go() {
+fn a_caller_who_says_nothing_at_the_front_desk_is_connected_with_a_person() {
+    let daemon = daemon("front-desk");
+    let script = Script::of(Vec::new()).transferred(Transfer::CallerHangsUp);
+    let report = ring(&daemon, script);
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            "Bienvenido a Example and Sons.",
+            WELCOME,
+            "Bienvenido a Example and Sons.",
+            "One moment, please.",
+            "Un momento, por favor.",
+            "I am connecting you with the operator.",
+        ],
+    );
+    assert_eq!(record(&daemon, &report, "heard").len(), 0);
+}
+
+#[test]
+fn a_caller_who_says_nothing_to_the_menu_is_asked_again_and_then_connected() {
+    let daemon = daemon("front-desk");
+    let script = Script::of(in_between(vec![Step::Press('2')]));
+    let report = ring(&daemon, script.transferred(Transfer::CallerHangsUp));
+    heard(
+        &daemon,
+        &report,
+        &[
+            WELCOME,
+            MENU,
+            "No he oído nada.",
+            MENU,
+            "Le comunico con la operadora.",
+        ],
+    );
+}
+
+#[test]
+fn a_caller_who_says_nothing_in_the_survey_is_asked_again_and_then_let_go() {
     let daemon = daemon("survey");
     let report = ring(&daemon, Script::of(Vec::new()));
     let asked = "How content were you, from 1 to 5?";

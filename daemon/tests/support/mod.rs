@@ -8,6 +8,7 @@
 pub mod callers;
 pub mod edited;
 pub mod operator;
+pub mod people;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -748,6 +749,21 @@ pub fn compile_plugin(name: &str, folder: &Path) -> PathBuf {
     assert!(compiled.success());
     std::fs::set_permissions(&library, PermissionsExt::from_mode(0o755)).unwrap();
     library
+}
+
+/// A plugin that is built with optimisations whatever the daemon is: models are too slow without them.
+pub fn release_library(package: &str) -> PathBuf {
+    let target = binary().parent().unwrap().parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--release", "-p", package]);
+    cargo.arg("--target-dir").arg(target);
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    assert!(
+        cargo.status().unwrap().success(),
+        "{package} does not build"
+    );
+    let library = format!("lib{}.so", package.replace('-', "_"));
+    target.join("release").join(library)
 }
 
 /// The configuration in the repository.
