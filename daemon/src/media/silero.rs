@@ -13,10 +13,14 @@
 //! FMA (`avx2`), in half the time. Weights are Silero's (MIT, see `weights/`); the code is ours.
 
 mod avx2;
+mod curves;
+mod layer;
+mod network;
 
 use avx2::Avx2;
-use std::f64::consts::TAU;
-use std::sync::OnceLock;
+use curves::{sigmoid, tanh};
+use layer::clip;
+use network::{BINS, COLUMNS, GATES, NARROW, Network, WIDE};
 
 /// New samples per window: 32 ms of the line.
 pub const WINDOW_SAMPLES: usize = 256;
@@ -25,266 +29,6 @@ pub const WINDOW_SAMPLES: usize = 256;
 const CONTEXT: usize = 32;
 
 const PADDED: usize = CONTEXT + WINDOW_SAMPLES + 32;
-const SPECTRUM: usize = 128;
-const HOP: usize = 64;
-const COLUMNS: usize = 4;
-const BINS: usize = SPECTRUM / 2 + 1;
-const WIDE: usize = 128;
-const NARROW: usize = 64;
-const GATES: usize = 4 * WIDE;
-
-/// Outputs computed side by side. 32 floats are eight registers of the narrowest vector unit we run on (SSE2, NEON):
-/// enough independent sums to hide the latency of an addition, few enough to stay in registers. In registers of eight
-/// floats two such strips, or one for two columns, are as many.
-const LANES: usize = 32;
-
-/// Inputs of the widest layer.
-const MOST_INPUTS: usize = 3 * WIDE;
-
-/// Little-endian floats as `weights/extract.py` writes them. Half floats would save 0.4 MB; measured, they moved a
-/// probability by up to 0.009, and no verdict in 8000 windows.
-static WEIGHTS: &[u8; 4 * PARAMETERS] = include_bytes!("weights/silero_8k.f32");
-
-const PARAMETERS: usize = 198_017;
-
-/// One matrix of weights with its biases, stored in strips of [`LANES`] outputs, each strip input by input.
-struct Layer {
-    inputs: usize,
-    strips: Vec<[f32; LANES]>,
-    bias: Vec<f32>,
-}
-
-impl Layer {
-    /// `weights` is `[input][output]`.
-    fn new(inputs: usize, weights: &[f32], bias: Vec<f32>) -> Layer {
-        let outputs = bias.len();
-        assert!(outputs.is_multiple_of(2 * LANES) && weights.len() == inputs * outputs);
-        assert!(inputs <= MOST_INPUTS);
-        let mut strips = vec![[0.0; LANES]; inputs * outputs / LANES];
-        for (input, row) in weights.chunks_exact(outputs).enumerate() {
-            for (strip, lanes) in row.chunks_exact(LANES).enumerate() {
-                strips[strip * inputs + input].copy_from_slice(lanes);
-            }
-        }
-        Layer {
-            inputs,
-            strips,
-            bias,
-        }
-    }
-
-    #[inline(always)]
-    fn bias<const OUTPUTS: usize>(&self) -> [f32; OUTPUTS] {
-        let mut bias = [0.0; OUTPUTS];
-        bias.copy_from_slice(&self.bias);
-        bias
-    }
-
-    /// Adds weights times column to `outputs`. A convolution is this with the neighbouring columns laid end to end.
-    ///
-    /// Half of what the layers hear of each other, and three quarters of what they tell the cell, was clipped to zero:
-    /// the weights of those inputs are not even read, and reading them is what the cell's half megabyte costs. Two calls
-    /// at a time, sharing that, would save 0.5 µs of 6 per frame, and make them wait for each other.
-    #[inline(always)]
-    fn add<const VECTOR: bool>(&self, outputs: &mut [f32], column: &[f32]) {
-        let mut active = [(0_u32, 0.0); MOST_INPUTS];
-        let mut count = 0;
-        for (input, &x) in column.iter().enumerate() {
-            active[count] = (input as u32, x);
-            count += usize::from(x != 0.0);
-        }
-        let active = active[..count]
-            .iter()
-            .map(|&(input, x)| (input as usize, [x]));
-        if VECTOR {
-            for (lanes, strips) in outputs
-                .as_chunks_mut::<LANES>()
-                .0
-                .as_chunks_mut::<2>()
-                .0
-                .iter_mut()
-                .zip(self.strips.chunks_exact(2 * self.inputs))
-            {
-                let (one, other) = strips.split_at(self.inputs);
-                let [a, b] = lanes;
-                sums::<VECTOR, 1, 2>([[a, b]], [one, other], active.clone());
-            }
-        } else {
-            for (lanes, strip) in outputs
-                .as_chunks_mut::<LANES>()
-                .0
-                .iter_mut()
-                .zip(self.strips.chunks_exact(self.inputs))
-            {
-                sums::<VECTOR, 1, 1>([[lanes]], [strip], active.clone());
-            }
-        }
-    }
-
-    /// The same for two columns that are mostly not zero: each weight is read once for both.
-    #[inline(always)]
-    fn add_pair<const VECTOR: bool>(&self, outputs: [&mut [f32]; 2], columns: [&[f32]; 2]) {
-        let [a, b] = outputs;
-        let lanes = a.as_chunks_mut::<LANES>().0.iter_mut();
-        let lanes = lanes.zip(b.as_chunks_mut::<LANES>().0);
-        for ((a, b), strip) in lanes.zip(self.strips.chunks_exact(self.inputs)) {
-            if VECTOR {
-                let both = columns[0].iter().zip(columns[1]).map(|(&x, &y)| [x, y]);
-                sums::<VECTOR, 2, 1>([[a], [b]], [strip], both.enumerate());
-            } else {
-                for (lanes, column) in [a, b].into_iter().zip(columns) {
-                    let inputs = column.iter().map(|&x| [x]).enumerate();
-                    sums::<VECTOR, 1, 1>([[lanes]], [strip], inputs);
-                }
-            }
-        }
-    }
-}
-
-/// The innermost loop: for each input its weights times what each column says of it, added to that column's lanes.
-#[inline(always)]
-fn sums<const VECTOR: bool, const COLUMNS: usize, const STRIPS: usize>(
-    lanes: [[&mut [f32; LANES]; STRIPS]; COLUMNS],
-    strips: [&[[f32; LANES]]; STRIPS],
-    inputs: impl Iterator<Item = (usize, [f32; COLUMNS])>,
-) {
-    // A copy, so that it can live in registers.
-    let mut sums = [[[0.0; LANES]; STRIPS]; COLUMNS];
-    for column in 0..COLUMNS {
-        for strip in 0..STRIPS {
-            sums[column][strip] = *lanes[column][strip];
-        }
-    }
-    for (input, xs) in inputs {
-        for column in 0..COLUMNS {
-            for strip in 0..STRIPS {
-                let weights = &strips[strip][input];
-                for lane in 0..LANES {
-                    let sum = &mut sums[column][strip][lane];
-                    *sum = multiply_add::<VECTOR>(weights[lane], xs[column], *sum);
-                }
-            }
-        }
-    }
-    for (lanes, sums) in lanes.into_iter().flatten().zip(sums.as_flattened()) {
-        *lanes = *sums;
-    }
-}
-
-/// One rounding instead of two where one instruction does both; elsewhere that would be a call into a library.
-#[inline(always)]
-fn multiply_add<const VECTOR: bool>(a: f32, b: f32, sum: f32) -> f32 {
-    if VECTOR {
-        a.mul_add(b, sum)
-    } else {
-        a * b + sum
-    }
-}
-
-#[inline(always)]
-fn clip(column: &mut [f32]) {
-    for x in column {
-        *x = x.max(0.0);
-    }
-}
-
-/// Everything that is the same for all calls: 1 MB, made once per process.
-struct Network {
-    hann: [f32; SPECTRUM],
-    cosines: Layer,
-    sines: Layer,
-    convolutions: [Layer; 4],
-    cell: Layer,
-    last: Vec<f32>,
-    last_bias: f32,
-}
-
-impl Network {
-    fn shared() -> &'static Network {
-        static SHARED: OnceLock<Network> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let mut row = WEIGHTS
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|&bytes| f32::from_le_bytes(bytes));
-            let mut take = |count| -> Vec<f32> { row.by_ref().take(count).collect() };
-            let mut layer = |inputs, outputs| {
-                let weights = take(inputs * outputs);
-                Layer::new(inputs, &weights, take(outputs))
-            };
-            let convolutions = [
-                layer(3 * BINS, WIDE),
-                layer(3 * WIDE, NARROW),
-                layer(2 * NARROW, NARROW), // its first tap only ever meets padding
-                layer(NARROW, WIDE),       // its outer taps only ever meet padding
-            ];
-            let cell = layer(2 * WIDE, GATES);
-            let last = take(WIDE);
-            let last_bias = take(1)[0];
-            let angle = |n: usize, k: usize| TAU * ((n * k) % SPECTRUM) as f64 / SPECTRUM as f64;
-            let fourier = |wave: fn(f64) -> f64| {
-                let weights: Vec<f32> = (1..=HOP)
-                    .flat_map(|n| (0..HOP).map(move |k| wave(angle(n, k)) as f32))
-                    .collect();
-                Layer::new(HOP, &weights, vec![0.0; HOP])
-            };
-            Network {
-                hann: std::array::from_fn(|n| (0.5 - 0.5 * angle(n, 1).cos()) as f32),
-                cosines: fourier(f64::cos),
-                sines: fourier(f64::sin),
-                convolutions,
-                cell,
-                last,
-                last_bias,
-            }
-        })
-    }
-
-    /// Magnitudes of the 65 lowest frequencies, for 128 samples from each 64th on.
-    ///
-    /// Sample 128−n meets the same cosine as sample n and the opposite sine, so the two are added and subtracted first:
-    /// half the products of the published model, the same sums.
-    #[inline(always)]
-    fn spectra<const VECTOR: bool>(
-        &self,
-        samples: &[f32; PADDED],
-        magnitudes: &mut [[f32; BINS]; COLUMNS],
-    ) {
-        let mut even = [[0.0; HOP]; COLUMNS];
-        let mut odd = [[0.0; HOP]; COLUMNS];
-        for t in 0..COLUMNS {
-            let mut weighed = [0.0; SPECTRUM];
-            for (n, weighed) in weighed.iter_mut().enumerate() {
-                *weighed = samples[t * HOP + n] * self.hann[n];
-            }
-            for n in 1..HOP {
-                even[t][n - 1] = weighed[n] + weighed[SPECTRUM - n];
-                odd[t][n - 1] = weighed[n] - weighed[SPECTRUM - n];
-            }
-            even[t][HOP - 1] = weighed[HOP];
-        }
-        let mut real = [[0.0; HOP]; COLUMNS];
-        let mut imaginary = [[0.0; HOP]; COLUMNS];
-        for (layer, from, to) in [
-            (&self.cosines, &even, &mut real),
-            (&self.sines, &odd, &mut imaginary),
-        ] {
-            for ([x, y], [a, b]) in from.as_chunks().0.iter().zip(to.as_chunks_mut().0) {
-                layer.add_pair::<VECTOR>([a, b], [x, y]);
-            }
-        }
-        for (t, magnitudes) in magnitudes.iter_mut().enumerate() {
-            for k in 0..HOP {
-                let (re, im) = (real[t][k], imaginary[t][k]);
-                magnitudes[k] = (re * re + im * im).sqrt();
-            }
-            let pairs = even[t].as_chunks().0.iter();
-            let highest: f32 = pairs.map(|[odd, even]| even - odd).sum();
-            magnitudes[HOP] = highest.abs();
-        }
-    }
-}
 
 /// One caller's ear: what the network remembers of the windows before. About 1.2 kB.
 pub struct Silero {
@@ -421,35 +165,6 @@ impl Silero {
 
 fn scaled(sample: i16) -> f32 {
     f32::from(sample) / 32768.0
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-fn tanh(x: f32) -> f32 {
-    1.0 - 2.0 / (1.0 + exp(2.0 * x))
-}
-
-/// e to the x, to about one part in five million, without a branch or a call: 640 of these per window would otherwise
-/// cost as much as the matrices. Beyond ±87 it stays at the edge, where a sigmoid has long reached 0 or 1.
-#[inline]
-fn exp(x: f32) -> f32 {
-    // Adding and subtracting 1.5 · 2^23 rounds to a whole number, and leaves that number in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LN_2_HIGH: f32 = 0.693_359_4;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.clamp(-87.0, 87.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let whole = shifted - ROUND;
-    let r = x - whole * LN_2_HIGH - whole * LN_2_LOW;
-    let series = 1.0 / 120.0 + r * (1.0 / 720.0);
-    let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * series))));
-    let exponent = shifted
-        .to_bits()
-        .wrapping_sub(ROUND.to_bits())
-        .wrapping_add(127);
-    series * f32::from_bits(exponent << 23)
 }
 
 #[cfg(test)]
@@ -616,16 +331,5 @@ mod tests {
             }
             assert!(ear.window(&[0; WINDOW_SAMPLES]) < 0.05);
         }
-    }
-
-    #[test]
-    fn exponential_is_as_good_as_the_library_s() {
-        for i in -86_000..=86_000 {
-            let x = i as f32 / 1000.0;
-            let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 4e-7, "{x}");
-        }
-        assert!((sigmoid(-1e9), sigmoid(1e9)) == (sigmoid(-87.0), 1.0) && sigmoid(-1e9) < 1e-37);
-        assert!((tanh(-1e9), tanh(1e9), tanh(0.0)) == (-1.0, 1.0, 0.0));
     }
 }
