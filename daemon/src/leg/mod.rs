@@ -3,7 +3,7 @@
 //! ```text
 //!  http ── accepted stream ──→ thread (N of them, one runtime each, `!Send` lines, no locks)
 //!                                │  one reader task per stream: sole owner of the reading half, never cancelled
-//!                                │  one ticker per thread: 5 ms; plugin rings, deadlines, unsent bytes
+//!                                │  one ticker per thread: 5 ms at most; plugin rings, deadlines, unsent bytes
 //!                                ▼
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼

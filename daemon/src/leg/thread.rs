@@ -21,6 +21,7 @@ use std::future::{poll_fn, ready};
 use std::io::{self, Cursor};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,11 +32,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
-use tokio::time::MissedTickBehavior;
 use tracing::{error, warn};
 
-/// How often rings and deadlines are looked at. A quarter of a frame: what a plugin delivers waits 2.5 ms on average.
-const TICK_MS: u64 = 5;
+/// How often rings and deadlines are looked at, at least. A quarter of a frame: what a plugin delivers waits 2.5 ms on
+/// average. A deadline in between is not waited for: the end of a turn is one, and the caller hears every millisecond.
+const TICK: Duration = Duration::from_millis(5);
 
 /// New streams that may wait for a thread; the acceptor waits beyond it.
 const HANDED_OVER: usize = 256;
@@ -207,8 +208,7 @@ async fn run(
         count,
     };
     let mut lines: Vec<Served> = Vec::new();
-    let mut ticker = tokio::time::interval(Duration::from_millis(TICK_MS));
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut ticker = pin!(tokio::time::sleep(TICK));
     // Looked up once: behind the name is a lock.
     let [frames_in, frames_out] = ["in", "out"].map(|dir| {
         shared
@@ -230,12 +230,13 @@ async fn run(
                 Some(command) => carry_out(command, &shared, &mut lines),
                 None => open = false,
             }
-            ticker.reset();
+            ticker.as_mut().reset(tokio::time::Instant::now() + TICK);
             continue;
         }
         tokio::select! {
-            due = ticker.tick() => {
-                tick(due, &shared, &mut lines);
+            () = &mut ticker => {
+                let next = tick(ticker.deadline().into_std(), &shared, &mut lines);
+                ticker.as_mut().reset(next.into());
                 let counted = std::mem::take(&mut shared.scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
                 frames_out.inc_by(counted.frames_out);
@@ -248,15 +249,22 @@ async fn run(
     }
 }
 
-fn tick(due: tokio::time::Instant, shared: &Shared, lines: &mut Vec<Served>) {
+/// Looks at what is due. Answers when to come again.
+fn tick(due: Instant, shared: &Shared, lines: &mut Vec<Served>) -> Instant {
     let now = Instant::now();
     shared
         .house
         .metrics
         .media_lateness
-        .observe(now.duration_since(due.into_std()).as_secs_f64());
+        .observe(now.duration_since(due).as_secs_f64());
+    let mut next = due + TICK;
+    if next <= now {
+        next = now + TICK; // what was missed is not made up for
+    }
     lines.retain(|served| {
-        if served.look.get() > now {
+        let wanted = served.look.get();
+        if wanted > now {
+            next = next.min(wanted);
             return true;
         }
         let mut line = served.line.borrow_mut();
@@ -270,12 +278,17 @@ fn tick(due: tokio::time::Instant, shared: &Shared, lines: &mut Vec<Served>) {
             served.waiter.abort();
             shared.count.fetch_sub(1, Ordering::Relaxed);
         }
+        let wanted = served.look.get();
+        if wanted > now {
+            next = next.min(wanted);
+        }
         keep
     });
     shared
         .legs
         .borrow_mut()
         .tick(now, &mut shared.scratch.borrow_mut());
+    next
 }
 
 /// One look at a line. False: it must not be looked at again.
