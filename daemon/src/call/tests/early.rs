@@ -47,6 +47,17 @@ fn answered(world: &World) -> Vec<(u32, u64)> {
     answered.collect()
 }
 
+/// The turns that ended, and how long it took to be sure: a page adds what `answered` says of the same turn.
+fn ended(world: &World) -> Vec<(u32, u64)> {
+    let ended = notes(world).filter_map(|note| match note {
+        Note::TurnEnded {
+            turn, waited_ms, ..
+        } => Some((*turn, *waited_ms)),
+        _ => None,
+    });
+    ended.collect()
+}
+
 #[test]
 fn the_answer_is_made_in_the_pause_and_said_when_it_has_become_the_end() {
     let world = chart(hasty()).shows("prtE\"").plays(
@@ -58,6 +69,7 @@ fn the_answer_is_made_in_the_pause_and_said_when_it_has_become_the_end() {
         ",
     );
     // It had been there before the decision.
+    assert_eq!(ended(&world), [(1, 400)]);
     assert_eq!(answered(&world), [(1, 0)]);
     assert_eq!(heard(&world), [(1, 800, true)]);
 }
@@ -76,6 +88,8 @@ fn who_goes_on_hears_nothing_of_it() {
         log               s
         ",
     );
+    // Neither the answer that nobody heard nor the pause in which it was made counts.
+    assert_eq!(ended(&world), [(2, 400)]);
     assert_eq!(answered(&world), [(2, 0)]);
 }
 
@@ -108,6 +122,7 @@ fn an_answer_to_other_words_than_he_said_is_thrown_away() {
         ",
     );
     assert_eq!(asked(&world), [Some("a table"), Some("A cable.")]);
+    assert_eq!(ended(&world), [(2, 860)]);
     assert_eq!(answered(&world), [(2, 200)]);
 }
 

@@ -18,12 +18,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Events that can be chosen in the filter: those a call is made of.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "call_opened",
     "stream_started",
     "said",
     "caller_started",
     "heard",
+    "wasted",
     "turn_ended",
     "answered",
     "barge_in",

@@ -65,7 +65,7 @@ function buttons(running) {
 
 async function start() {
   if (call) return;
-  const mine = (call = { began: performance.now(), latencies: [], waited: 0 });
+  const mine = (call = { began: performance.now(), latencies: [], waited: null });
   by("captions").replaceChildren();
   by("console").replaceChildren();
   by("latency-last").textContent = by("latency-median").textContent = "–";
@@ -191,9 +191,13 @@ function follow(mine, sid) {
   mine.events.addEventListener("row", ({ data }) => {
     const row = JSON.parse(data);
     if (row.event === "said") append(by("captions"), row.response_text || words.sound, CAPTIONS);
-    // As the caller feels it: from his falling silent, so the wait for the end of his turn counts.
+    // As the caller feels it: from his falling silent, so the wait for the end of his turn counts. What the agent says
+    // into a silence, or first of all, answers nobody.
     if (row.event === "turn_ended") mine.waited = row.detail?.waited_ms ?? 0;
-    if (row.event === "answered" && Number.isFinite(row.detail?.after_ms)) latency(mine, mine.waited + row.detail.after_ms);
+    if (row.event === "answered" && mine.waited !== null && Number.isFinite(row.detail?.after_ms)) {
+      latency(mine, mine.waited + row.detail.after_ms);
+      mine.waited = null;
+    }
     if (row.event === "failed") log(`failed: ${row.detail?.error ?? ""}`);
     if (row.event === "call_ended") {
       log(`call_ended (${row.detail?.reason ?? ""})`);

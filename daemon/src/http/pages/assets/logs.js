@@ -21,7 +21,7 @@ const clock = new Intl.DateTimeFormat(language, {
 const seconds = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 const KINDS = {
-  failed: "bad", store_damaged: "bad", daemon_restarted: "bad", barge_in: "warm", no_input: "warm", resumed: "warm",
+  failed: "bad", store_damaged: "bad", daemon_restarted: "bad", barge_in: "warm", no_input: "warm", resumed: "warm", wasted: "warm",
   said: "good", answered: "good", call_opened: "blue", stream_started: "blue", call_ended: "blue",
 };
 
