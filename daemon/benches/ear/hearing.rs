@@ -10,22 +10,13 @@
 //! delay would count twice. How late starts and ends are has columns of its own.
 
 use super::noise::Random;
-use super::recordings::Clip;
+use super::support::recordings::Clip;
+use super::support::voice::{STEP_MS, STEP_SAMPLES, rms, runs, voiced};
 use voice_streamer::call::{Call, CallTime, Input, Note, Output, Settings};
 use voice_streamer::media::{Detector, FRAME_MS, FRAME_SAMPLES, Kind, RATE, mulaw};
 
-/// Truth is told in such steps.
-const STEP_MS: usize = 10;
-const STEP_SAMPLES: usize = RATE as usize * STEP_MS / 1000;
-
 /// Steps by which verdicts are behind what they are about.
 const BEHIND: usize = FRAME_MS as usize / STEP_MS;
-
-/// Voice is what lies at most so far below the loud parts of its clip. Prompts have a floor at −60 dB, readers at −40.
-const VOICE_BELOW_DB: f32 = 30.0;
-
-/// A shorter gap in it is the closure of a `p` or `t` and belongs to the word, for the listener too.
-const CLOSURE_MS: usize = 100;
 
 /// What is said without a longer gap is one turn, here and for the core.
 const END_OF_TURN_MS: usize = 500;
@@ -113,44 +104,6 @@ impl Speech {
 /// There and back; what is too loud is clipped.
 fn line(sample: f32) -> i16 {
     mulaw::decode_sample(mulaw::encode_sample(sample as i16))
-}
-
-fn rms(steps: &[[i16; STEP_SAMPLES]], voice: &[bool]) -> f32 {
-    let voiced = steps.iter().zip(voice).filter(|(_, voice)| **voice);
-    let (sum, count) = voiced.fold((0.0, 0.0), |(sum, count), (step, _)| {
-        (sum + power(step), count + 1.0)
-    });
-    (sum / f32::max(count, 1.0)).sqrt().max(1.0)
-}
-
-fn power(step: &[i16; STEP_SAMPLES]) -> f32 {
-    step.iter().map(|&x| f32::from(x).powi(2)).sum::<f32>() / STEP_SAMPLES as f32
-}
-
-/// Which steps of a clean clip are voice.
-fn voiced(steps: &[[i16; STEP_SAMPLES]]) -> Vec<bool> {
-    let mut sorted: Vec<f32> = steps.iter().map(power).collect();
-    sorted.sort_by(f32::total_cmp);
-    let loud = sorted[sorted.len() * 95 / 100];
-    let bound = loud * 10_f32.powf(-VOICE_BELOW_DB / 10.0);
-    let loud_enough: Vec<bool> = steps.iter().map(|step| power(step) >= bound).collect();
-    let mut voice = vec![false; steps.len()];
-    for (from, to) in runs(&loud_enough, CLOSURE_MS / STEP_MS) {
-        voice[from..to].fill(true);
-    }
-    voice
-}
-
-/// Stretches of `true`, gaps shorter than `gap` included; the end is the first step behind.
-fn runs(voice: &[bool], gap: usize) -> Vec<(usize, usize)> {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for step in (0..voice.len()).filter(|&step| voice[step]) {
-        match runs.last_mut() {
-            Some((_, to)) if step - *to < gap => *to = step + 1,
-            _ => runs.push((step, step + 1)),
-        }
-    }
-    runs
 }
 
 /// Figures of one condition.

@@ -15,12 +15,13 @@
 mod cost;
 mod hearing;
 mod noise;
-mod recordings;
+#[path = "../support/mod.rs"]
+mod support;
 
 use hearing::{Heard, Speech, hear};
 use noise::Kind as Noise;
-use recordings::Recordings;
 use std::process::ExitCode;
+use support::recordings::Recordings;
 use voice_streamer::media::Kind;
 
 const SEED: u64 = 1;

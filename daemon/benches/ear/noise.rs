@@ -1,7 +1,7 @@
 //! What else is on the line, as long as it is wanted: made from a seed, or of recordings. How loud is the mixer's
 //! business.
 
-use super::recordings::Clip;
+use super::support::recordings::Clip;
 use std::f32::consts::TAU;
 use voice_streamer::media::RATE;
 

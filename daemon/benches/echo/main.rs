@@ -6,39 +6,29 @@
 //! ```
 //!
 //! `cargo build --release --workspace && cargo bench --bench echo` prints everything; `-- --help` has the choices.
-//! `-- --detection` puts the daemon that listens with its neural detector beside the one without. That is the most that
-//! detection can cost: the tag in each frame is loud, so the network is spared nothing, as if callers never fell silent.
+//! `-- --detection` puts the daemon that listens with its neural detector beside the one without, see `detection`.
 //! `-- --check` is a short run with generous bounds, as ratios to the bare server of the same minute, for machines that
 //! have other things to do.
 
 #![allow(clippy::print_stdout)]
 
 mod bare;
-mod server;
+mod detection;
+mod run;
+#[path = "../support/mod.rs"]
+mod support;
+mod who;
 
 use clap::Parser;
-use hdrhistogram::Histogram;
-use server::{AUTH_TOKEN, Memory, PUBLIC_URL, Server, Who, cpu_secs};
-use std::hint::black_box;
+use run::{CARRIES_P99_MS, FRAMES_PER_SEC, Plan, heading, pair, row, talk};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use voice_streamer::media::{Detector, FRAME_SAMPLES, Kind, mulaw, wav};
-use voice_streamer::phone::{self, Line, Progress, Swarm, SwarmReport};
-
-/// A server carries so many calls if so many frames in a hundred come back sooner than this …
-const CARRIES_P99_MS: f64 = 20.0;
-
-/// … and the generator itself was at most half a frame late; else the figures are about it and not about the server.
-const GENERATOR_LATE_MS: f64 = 10.0;
-
-/// New calls per second. Setting up is not what is measured here, so it may take a while.
-const RAMP_PER_SEC: usize = 250;
-
-const FRAMES_PER_SEC: f64 = 50.0;
+use std::time::Duration;
+use support::figures::{median, ms};
+use voice_streamer::phone::{self, Line, Swarm};
+use who::{AUTH_TOKEN, PUBLIC_URL, Who};
 
 /// Calls at which memory is weighed, and how long they talk: until each has used the whole of its plugin's ring.
 const WEIGHED_CALLS: usize = 1000;
@@ -53,9 +43,6 @@ const WARM_UP_SECS: u64 = 10;
 const BESIDE_CALLS: usize = 400;
 const BESIDE_SECS: u64 = 8;
 const BESIDE_ROUNDS: usize = 3;
-
-/// The detector by itself: how often it hears the clip; the median counts.
-const ALONE_ROUNDS: usize = 101;
 
 /// `--check`: calls of each server, side by side, and seconds.
 const CHECK_CALLS: usize = 200;
@@ -86,7 +73,7 @@ struct Arguments {
     #[arg(long)]
     only_steps: bool,
 
-    /// The echo with the voice detector beside the echo without, instead of the daemon beside the bare server
+    /// The echo with the voice detector beside the echo without, and nothing else; takes four minutes
     #[arg(long)]
     detection: bool,
 
@@ -107,18 +94,6 @@ struct Arguments {
     bench: bool,
 }
 
-/// What one server did with so many calls.
-struct Run {
-    report: SwarmReport,
-    frames: u64,
-    cpu_secs: f64,
-    wall_secs: f64,
-    /// Processor time of the generator.
-    own_cpu_secs: f64,
-    /// At the end of the talk, if that was asked for.
-    talking: Memory,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.serve {
@@ -137,9 +112,9 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> io::Result<bool> {
     if let Some(daemon) = &arguments.daemon {
-        server::measure_instead(daemon.clone());
+        who::measure_instead(daemon.clone());
     }
-    if let Some(problem) = server::pin_generator() {
+    if let Some(problem) = support::server::pin_ourselves() {
         println!("not pinned as it should be, so the figures say less: {problem}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -150,19 +125,11 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
             return check().await;
         }
         if arguments.detection {
-            let speech = Some(speech());
-            steps(arguments, [Who::Live, Who::Hearing], speech.clone()).await?;
-            if !arguments.only_steps {
-                beside([Who::Live, Who::Hearing], speech.clone()).await?;
-            }
-            if let Some(speech) = speech {
-                detector_alone(&speech);
-            }
-            return Ok(true);
+            return detection::measure().await.map(|()| true);
         }
-        steps(arguments, [Who::Bare, Who::Live], None).await?;
+        steps(arguments, [Who::Bare, Who::Live]).await?;
         if !arguments.only_steps {
-            beside([Who::Bare, Who::Live], None).await?;
+            beside([Who::Bare, Who::Live]).await?;
             weigh().await?;
             first_sound().await?;
         }
@@ -171,20 +138,20 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
 }
 
 /// Two servers in turn at each step, and what they carry.
-async fn steps(arguments: &Arguments, pair: [Who; 2], speech: Speech) -> io::Result<()> {
+async fn steps(arguments: &Arguments, pair: [Who; 2]) -> io::Result<()> {
     println!(
         "live echo, {} s a step; round trips in ms",
         arguments.seconds
     );
     heading();
-    let length = Duration::from_secs(arguments.seconds);
     let mut carried = [0, 0];
     let mut by_cpu = [0.0, 0.0];
     for &calls in &arguments.steps {
+        let plan = silent(calls, arguments.seconds);
         let (mut carries, mut cpu) = ([0, 0], [Vec::new(), Vec::new()]);
         for _ in 0..arguments.rounds.max(1) {
             for (place, who) in pair.into_iter().enumerate() {
-                let run = talk(who, calls, length, &speech, false).await?;
+                let run = talk(who, &plan).await?;
                 row(who, calls, &run);
                 carries[place] += usize::from(run.carries() == Ok(()));
                 cpu[place].push(run.cpu_us());
@@ -223,22 +190,12 @@ async fn steps(arguments: &Arguments, pair: [Who; 2], speech: Speech) -> io::Res
 /// moves into what the start has left free.
 async fn weigh() -> io::Result<()> {
     for who in [Who::Bare, Who::Live] {
-        let half = talk(
-            who,
-            WEIGHED_CALLS / 2,
-            Duration::from_secs(WEIGHED_SECS),
-            &None,
-            true,
-        )
-        .await?;
-        let all = talk(
-            who,
-            WEIGHED_CALLS,
-            Duration::from_secs(WEIGHED_SECS),
-            &None,
-            true,
-        )
-        .await?;
+        let weighed = |calls| Plan {
+            weigh: true,
+            ..silent(calls, WEIGHED_SECS)
+        };
+        let half = talk(who, &weighed(WEIGHED_CALLS / 2)).await?;
+        let all = talk(who, &weighed(WEIGHED_CALLS)).await?;
         let call = |all: u64, half: u64| {
             (all as f64 - half as f64) / (WEIGHED_CALLS - WEIGHED_CALLS / 2) as f64 / 1024.0
         };
@@ -255,7 +212,7 @@ async fn weigh() -> io::Result<()> {
 
 /// From `start` to the first sound of a greeting that was said before.
 async fn first_sound() -> io::Result<()> {
-    let server = Server::start(Who::Shipped, GREETED_CALLS).await?;
+    let server = Who::Shipped.start(GREETED_CALLS).await?;
     let line = Line::to(format!("http://{}", server.address)).signed(AUTH_TOKEN, PUBLIC_URL);
     let warm_up = Swarm {
         calls: 1,
@@ -275,28 +232,25 @@ async fn first_sound() -> io::Result<()> {
     let report = phone::swarm(&line, &plan, |_| {})
         .await
         .map_err(io::Error::other)?;
-    let at = |histogram: &Histogram<u64>, quantile: f64| {
-        histogram.value_at_quantile(quantile) as f64 / 1000.0
-    };
     let sound = &report.first_audio_us;
     println!(
         "first sound after `start`, ms: p50 {:.2}, p95 {:.2}, p99 {:.2} of {} calls, {GREETED_PER_SEC} new ones a second; {:.1} the very first time",
-        at(sound, 0.5),
-        at(sound, 0.95),
-        at(sound, 0.99),
+        ms(sound, 0.5),
+        ms(sound, 0.95),
+        ms(sound, 0.99),
         sound.len(),
-        at(&first.first_audio_us, 1.0),
+        ms(&first.first_audio_us, 1.0),
     );
     Ok(())
 }
 
 /// Processor time per frame, taken at the same time on the same core: a machine that has other things to do, or a
 /// slower minute, does the same to both.
-async fn beside(whos: [Who; 2], speech: Speech) -> io::Result<()> {
-    let length = Duration::from_secs(BESIDE_SECS);
+async fn beside(whos: [Who; 2]) -> io::Result<()> {
+    let plan = silent(BESIDE_CALLS, BESIDE_SECS);
     let (mut ones, mut others, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BESIDE_ROUNDS {
-        let (one, other) = pair(whos, BESIDE_CALLS, length, &speech).await?;
+        let (one, other) = pair(whos, &plan).await?;
         ones.push(one.cpu_us());
         others.push(other.cpu_us());
         ratios.push(one.cpu_us() / other.cpu_us());
@@ -315,63 +269,24 @@ async fn beside(whos: [Who; 2], speech: Speech) -> io::Result<()> {
 }
 
 /// Calls that fill one core, at so many µs a frame.
-fn by_processor_time(us: f64) -> f64 {
+pub(crate) fn by_processor_time(us: f64) -> f64 {
     1e6 / (FRAMES_PER_SEC * us)
 }
 
-/// What the detector costs by itself, in this process and warm. What it costs a call beyond that are its weights on
-/// their way through the caches, and what they drive out of them.
-fn detector_alone(speech: &[u8]) {
-    let mut detector = Detector::new(Kind::Neural);
-    let frames = speech.as_chunks::<FRAME_SAMPLES>().0;
-    let mut rounds = Vec::new();
-    for _ in 0..ALONE_ROUNDS {
-        let began = Instant::now();
-        for frame in frames {
-            let mut pcm = [0; FRAME_SAMPLES];
-            mulaw::decode(frame, &mut pcm);
-            black_box(detector.frame(black_box(&pcm)));
-        }
-        rounds.push(began.elapsed().as_secs_f64() * 1e6 / frames.len() as f64);
+/// Callers who send nothing but tags.
+fn silent(calls: usize, seconds: u64) -> Plan {
+    Plan {
+        calls,
+        length: Duration::from_secs(seconds),
+        speech: None,
+        weigh: false,
     }
-    println!(
-        "the detector by itself and warm, gate and all: {:.2} µs a frame",
-        median(rounds)
-    );
-}
-
-/// Both at once.
-async fn pair(
-    [one, other]: [Who; 2],
-    calls: usize,
-    length: Duration,
-    speech: &Speech,
-) -> io::Result<(Run, Run)> {
-    let servers = [
-        Server::start(one, calls).await?,
-        Server::start(other, calls).await?,
-    ];
-    let both = tokio::join!(
-        talk_to(&servers[0], one, calls, length, speech, false),
-        talk_to(&servers[1], other, calls, length, speech, false)
-    );
-    Ok((both.0?, both.1?))
-}
-
-/// What callers say; none of them says a word without it.
-type Speech = Option<Arc<[u8]>>;
-
-/// The clip of the tests: two seconds.
-fn speech() -> Arc<[u8]> {
-    let clip = include_bytes!("../../tests/data/speech/good_morning.wav");
-    let sound = wav::read(clip).unwrap_or_else(|error| unreachable!("our own clip: {error}"));
-    wav::to_line(&sound).into()
 }
 
 /// The bounds that hold on any machine.
 async fn check() -> io::Result<bool> {
-    let length = Duration::from_secs(CHECK_SECS);
-    let (bare, live) = pair([Who::Bare, Who::Live], CHECK_CALLS, length, &None).await?;
+    let plan = silent(CHECK_CALLS, CHECK_SECS);
+    let (bare, live) = pair([Who::Bare, Who::Live], &plan).await?;
     heading();
     row(Who::Bare, CHECK_CALLS, &bare);
     row(Who::Live, CHECK_CALLS, &live);
@@ -403,170 +318,6 @@ async fn check() -> io::Result<bool> {
     Ok(holds)
 }
 
-/// One server by itself, so many calls, so long.
-async fn talk(
-    who: Who,
-    calls: usize,
-    length: Duration,
-    speech: &Speech,
-    weigh: bool,
-) -> io::Result<Run> {
-    let server = Server::start(who, calls).await?;
-    talk_to(&server, who, calls, length, speech, weigh).await
-}
-
-async fn talk_to(
-    server: &Server,
-    who: Who,
-    calls: usize,
-    length: Duration,
-    speech: &Speech,
-    weigh: bool,
-) -> io::Result<Run> {
-    let mut line = Line::to(format!("http://{}", server.address));
-    if who != Who::Bare {
-        line = line.signed(AUTH_TOKEN, PUBLIC_URL);
-    }
-    let plan = Swarm {
-        calls,
-        length,
-        ramp_per_sec: RAMP_PER_SEC,
-        speech: speech.clone(),
-    };
-    let own = std::process::id();
-    let sight = |progress: Progress| Sight {
-        cpu_secs: cpu_secs(server.pid()),
-        own_cpu_secs: cpu_secs(own),
-        frames: progress.frames_back,
-        talked: progress.talked,
-    };
-    let (mut from, mut to, mut talking) = (None, None, None);
-    let talked = phone::swarm(&line, &plan, |progress| {
-        if !progress.talked.is_zero() && from.is_none() {
-            from = Some(sight(progress));
-        }
-        if progress.talked >= plan.length {
-            to = Some(sight(progress));
-            if weigh {
-                talking = Some(server.memory());
-            }
-        }
-    });
-    let report = match talked.await {
-        Ok(report) => report,
-        Err(error) => {
-            return Err(io::Error::other(format!(
-                "{error}\n{}",
-                server.last_words()
-            )));
-        }
-    };
-    let (Some(from), Some(to)) = (from, to) else {
-        return Err(io::Error::other("no call talked"));
-    };
-    Ok(Run {
-        frames: to.frames - from.frames,
-        cpu_secs: to.cpu_secs - from.cpu_secs,
-        own_cpu_secs: to.own_cpu_secs - from.own_cpu_secs,
-        wall_secs: (to.talked - from.talked).as_secs_f64(),
-        talking: talking.unwrap_or_default(),
-        report,
-    })
-}
-
-/// Counters at one moment.
-struct Sight {
-    cpu_secs: f64,
-    own_cpu_secs: f64,
-    frames: u64,
-    talked: Duration,
-}
-
-impl Run {
-    /// Processor time of the server per frame that came back, in µs.
-    fn cpu_us(&self) -> f64 {
-        self.cpu_secs * 1e6 / self.frames as f64
-    }
-
-    fn p99_ms(&self) -> f64 {
-        self.report.round_trip_us.value_at_quantile(0.99) as f64 / 1000.0
-    }
-
-    /// Whether the server carries these calls, or why not.
-    fn carries(&self) -> Result<(), &'static str> {
-        let report = &self.report;
-        if report.set_up < report.calls {
-            Err("calls not set up")
-        } else if report.generator_late_us.value_at_quantile(0.99) as f64 / 1000.0
-            > GENERATOR_LATE_MS
-        {
-            Err("void: the generator is late")
-        } else if report.dropped > 0 {
-            Err("calls dropped")
-        } else if report.frames_lost + report.stuck_frames > 0 {
-            Err("frames lost")
-        } else if self.p99_ms() >= CARRIES_P99_MS {
-            Err("too slow")
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Who {
-    fn name(self) -> &'static str {
-        match self {
-            Who::Bare => "bare",
-            Who::Live | Who::Shipped => "daemon",
-            Who::Hearing => "hearing",
-        }
-    }
-}
-
-fn heading() {
-    println!(
-        "{:>6} {:7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>9} {:>6} {:>9} {:>9}",
-        "calls",
-        "server",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-        "lost",
-        "µs/frame",
-        "core",
-        "generator",
-        "late p99"
-    );
-}
-
-fn row(who: Who, calls: usize, run: &Run) {
-    let report = &run.report;
-    let at = |quantile| report.round_trip_us.value_at_quantile(quantile) as f64 / 1000.0;
-    println!(
-        "{calls:>6} {:7} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>6} {:>9.2} {:>5.0}% {:>8.0}% {:>9.2}  {}",
-        who.name(),
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        report.round_trip_us.max() as f64 / 1000.0,
-        report.frames_lost + report.stuck_frames,
-        run.cpu_us(),
-        100.0 * run.cpu_secs / run.wall_secs,
-        100.0 * run.own_cpu_secs / run.wall_secs,
-        report.generator_late_us.value_at_quantile(0.99) as f64 / 1000.0,
-        run.carries().err().unwrap_or("ok"),
-    );
-    for (reason, count) in &report.failures {
-        println!("       {count} × {reason}");
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn percent(part: f64, whole: f64) -> String {
+pub(crate) fn percent(part: f64, whole: f64) -> String {
     format!("{:.0} %", 100.0 * part / whole)
 }

@@ -12,25 +12,23 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use clap::Parser;
 use fakes::elevenlabs::{ElevenLabs, KEY, VOICE};
 use hdrhistogram::Histogram;
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
+use support::figures::{heading, histogram, micros, ms, row};
+use support::server::{Server, compile_plugin, daemon, pin_ourselves};
+use support::wire;
 use tokio::task::LocalSet;
 use voice_streamer::phone::{self, Line, Report, Script, Step};
-
-/// Where the daemon runs.
-const DAEMON_CORE: &str = "0";
-
-/// Where everything else runs.
-const OUR_CORE: &str = "1";
 
 /// From one key to the next: the utterance lasts half a second, and the next must not begin before it has been sent.
 const BETWEEN_MS: u64 = 1200;
@@ -38,17 +36,11 @@ const BETWEEN_MS: u64 = 1200;
 /// Keys of the first two seconds, which make connections, are not counted.
 const WARM_UP: usize = 2;
 
-/// The bare wire is tried this often.
-const WIRE_MS: u64 = 5;
-
 /// What was asked for.
 const BOUND_MS: f64 = 3.0;
 
 /// `--check`: so much of the bare wire's 99th percentile is forgiven: it is crossed twice, and both ends share a core.
 const FORGIVEN: f64 = 4.0;
-
-/// Longest time a histogram tells apart, in µs.
-const LONGEST_US: u64 = 60_000_000;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -85,9 +77,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> io::Result<bool> {
-    let own = std::process::id().to_string();
-    if let Err(error) = run("taskset", &["-a", "-p", "-c", OUR_CORE, &own]) {
-        println!("not pinned to a core, the figures are worth less: {error}");
+    if let Some(problem) = pin_ourselves() {
+        println!("not pinned to a core, the figures are worth less: {problem}");
     }
     let utterances = if arguments.check {
         8
@@ -95,12 +86,13 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
         arguments.utterances
     };
     let eleven = ElevenLabs::start(0)?;
-    let daemon = Daemon::start(arguments.daemon.as_deref(), &eleven, arguments.calls)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let talk = talk(&daemon, arguments.calls, utterances + WARM_UP);
-    let (reports, wire) = LocalSet::new().block_on(&runtime, talk)?;
+    let (reports, wire) = LocalSet::new().block_on(&runtime, async {
+        let server = start(arguments, &eleven).await?;
+        talk(&server, arguments.calls, utterances + WARM_UP).await
+    })?;
 
     let mut added = histogram();
     let (mut lost, mut asked) = (0, 0);
@@ -129,7 +121,7 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
         reports.len(),
         seen.connections
     );
-    println!("                      p50      p95      p99      max   ms");
+    heading("from the first byte to the carrier");
     row("added by the daemon", &added);
     row("a bare wire beside", &wire);
     for violation in seen.violations.iter().take(3) {
@@ -139,8 +131,8 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
     if !whole {
         println!("{} were to be asked for", arguments.calls * utterances);
     }
-    let p99 = added.value_at_quantile(0.99) as f64 / 1000.0;
-    let most = BOUND_MS + FORGIVEN * wire.value_at_quantile(0.99) as f64 / 1000.0;
+    let p99 = ms(&added, 0.99);
+    let most = BOUND_MS + FORGIVEN * ms(&wire, 0.99);
     if arguments.check {
         println!("p99 {p99:.2} ms, at most {most:.2} ms");
         return Ok(whole && p99 <= most);
@@ -148,37 +140,17 @@ fn measure(arguments: &Arguments) -> io::Result<bool> {
     Ok(whole)
 }
 
-fn histogram() -> Histogram<u64> {
-    // The arguments are right, so there is always one.
-    Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap_or_else(|_| unreachable!("fixed bounds"))
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn row(name: &str, of: &Histogram<u64>) {
-    let ms = |quantile| of.value_at_quantile(quantile) as f64 / 1000.0;
-    println!(
-        "{name:<19} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
-        ms(0.5),
-        ms(0.95),
-        ms(0.99),
-        ms(1.0)
-    );
-}
-
 /// All calls, spread over the time between two keys, and the bare wire as long as they last.
 async fn talk(
-    daemon: &Daemon,
+    server: &Server,
     calls: usize,
     utterances: usize,
 ) -> io::Result<(Vec<Report>, Histogram<u64>)> {
     let enough = Arc::new(AtomicBool::new(false));
-    let wire = tokio::task::spawn_local(bare_wire(Arc::clone(&enough)));
+    let wire = tokio::task::spawn_local(wire::bare(Arc::clone(&enough)));
     let mut callers = Vec::new();
     for _ in 0..calls {
-        let line = Line::to(format!("http://{}", daemon.address));
+        let line = Line::to(format!("http://{}", server.address));
         let mut steps = vec![Step::Pause { ms: 500 }];
         for _ in 0..utterances {
             steps.extend([Step::Press('1'), Step::Pause { ms: BETWEEN_MS }]);
@@ -198,134 +170,12 @@ async fn talk(
     Ok((reports, wire.await.map_err(io::Error::other)??))
 }
 
-/// A socket to a thread that writes the time into it, read where the phones are read.
-async fn bare_wire(enough: Arc<AtomicBool>) -> io::Result<Histogram<u64>> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let zero = Instant::now();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let Ok(runtime) = runtime else { return };
-        // Ends when the other side has had enough.
-        drop(runtime.block_on(write_times(address, zero)));
-    });
-    let (mut stream, _) = listener.accept().await?;
-    let mut times = histogram();
-    while !enough.load(Ordering::Relaxed) {
-        let mut sent = [0; 8];
-        stream.read_exact(&mut sent).await?;
-        times.saturating_record(micros(zero.elapsed()).saturating_sub(u64::from_le_bytes(sent)));
-    }
-    Ok(times)
-}
-
-async fn write_times(to: SocketAddr, zero: Instant) -> io::Result<()> {
-    let mut stream = tokio::net::TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
-    let mut every = tokio::time::interval(Duration::from_millis(WIRE_MS));
-    loop {
-        every.tick().await;
-        let now = micros(zero.elapsed());
-        stream.write_all(&now.to_le_bytes()).await?;
-    }
-}
-
-/// The daemon under test; killed when dropped.
-struct Daemon {
-    child: Child,
-    address: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Daemon {
-    fn start(asked_for: Option<&Path>, eleven: &ElevenLabs, calls: usize) -> io::Result<Daemon> {
-        let folder = tempfile::tempdir()?;
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let sayer = folder.path().join("libsayer.so");
-        run(
-            "cc",
-            &[
-                "-shared",
-                "-fPIC",
-                "-O1",
-                "-I",
-                &package.join("../plugin-api/include").to_string_lossy(),
-                "-o",
-                &sayer.to_string_lossy(),
-                &package
-                    .join("benches/voice_latency/sayer.c")
-                    .to_string_lossy(),
-            ],
-        )?;
-        // Writable for nobody else, whatever the umask: the daemon refuses it otherwise.
-        run("chmod", &["755", &sayer.to_string_lossy()])?;
-        let config = folder.path().join("config.toml");
-        std::fs::write(&config, configuration(eleven, calls))?;
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_voice-streamer"));
-        let daemon = asked_for.unwrap_or(&built);
-        let library = daemon.with_file_name("libtts_elevenlabs.so");
-        if !library.exists() {
-            let missing = format!(
-                "{} is missing; build it first: cargo build --release --workspace",
-                library.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::NotFound, missing));
-        }
-        let mut child = Command::new("taskset")
-            .args(["-c", DAEMON_CORE])
-            .arg(daemon)
-            .args(["run", "--listen", "127.0.0.1:0", "--config"])
-            .arg(&config)
-            .arg("--state")
-            .arg(folder.path().join("state"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut said = String::new();
-        let log = child.stderr.take().map(BufReader::new);
-        let mut lines = log.into_iter().flat_map(BufRead::lines);
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            said.push_str(&line);
-            said.push('\n');
-            let json: serde_json::Value = serde_json::from_str(&line).ok()?;
-            let webhook = json["fields"]["webhook"].as_str()?;
-            let host = webhook.trim_start_matches("http://").split('/').next()?;
-            Some(host.to_owned())
-        });
-        // Read on, or the daemon would wait for room in the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let Some(address) = address else {
-            drop(child.kill());
-            return Err(io::Error::other(format!(
-                "the daemon did not start:\n{said}"
-            )));
-        };
-        Ok(Daemon {
-            child,
-            address,
-            _folder: folder,
-        })
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to save in either case.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
-    let output = Command::new(program).args(arguments).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{program}: {}", said.trim())))
+/// The daemon under test, with the responder that says what has not been said before.
+async fn start(arguments: &Arguments, eleven: &ElevenLabs) -> io::Result<Server> {
+    let folder = tempfile::tempdir()?;
+    compile_plugin(folder.path(), "benches/voice_latency/sayer.c")?;
+    let binary = daemon(arguments.daemon.as_deref(), &["libtts_elevenlabs.so"])?;
+    Server::daemon(&binary, folder, &configuration(eleven, arguments.calls)).await
 }
 
 fn configuration(eleven: &ElevenLabs, calls: usize) -> String {
@@ -338,8 +188,7 @@ max_connections_per_ip = {connections}
 calls = {calls}
 calls_per_caller = {calls}
 [log]
-level = "warn,voice_streamer::cli=info"
-format = "json"
+level = "warn"
 [media]
 threads = 1
 [plugins.sayer]
