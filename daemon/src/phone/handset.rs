@@ -254,6 +254,7 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
             Act::HangUp => return Ok(Some(Ended::CallerHungUp)),
         }
         self.report.said.extend_from_slice(&mouth);
+        self.report.said_at.push(Instant::now());
         wire.sequence += 1;
         wire.chunk += 1;
         wire.text.clear();
@@ -306,6 +307,7 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
                 Ok(FromDaemon::Clear) => {
                     let (unplayed, marks) = wire.ear.clear();
                     self.report.clears += 1;
+                    self.report.cleared_at.push(at);
                     self.happened(Happening::Cleared {
                         unplayed_ms: unplayed as u64 / 8,
                     });

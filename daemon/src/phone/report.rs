@@ -47,6 +47,8 @@ pub struct Report {
     pub heard: Vec<u8>,
     /// What the caller's mouth gave, the same way.
     pub said: Vec<u8>,
+    /// When each 20 ms of that were handed to the socket.
+    pub said_at: Vec<Instant>,
     /// With milliseconds since the first `start`.
     pub happenings: Vec<(u64, Happening)>,
     pub webhook_ms: f64,
@@ -57,6 +59,8 @@ pub struct Report {
     /// From the end of what the caller said to the agent being heard.
     pub response_ms: Vec<u64>,
     pub clears: u32,
+    /// When each of them was read off the socket.
+    pub cleared_at: Vec<Instant>,
     pub marks: u32,
     pub violations: u32,
     /// Times the buffer ran dry for less than 60 ms within the agent's speech.
