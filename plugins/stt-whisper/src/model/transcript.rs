@@ -202,7 +202,8 @@ fn cut_circles(tokens: &mut Vec<Token>) {
     }
 }
 
-/// The words without what is no speech: Whisper was taught by subtitles, which write `(coughs)`, `[music]` and `♪`.
+/// The words without what is no speech: Whisper was taught by subtitles, which write `(coughs)`, `[music]`, `♪` and laughter,
+/// of which it makes coughs, too.
 fn spoken(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     let mut depth = 0u32;
@@ -215,10 +216,25 @@ fn spoken(text: &str) -> String {
             _ => {}
         }
     }
-    match words.chars().any(char::is_alphanumeric) {
+    match words.chars().any(char::is_alphanumeric) && !laughter(&words) {
         true => words.split_whitespace().collect::<Vec<_>>().join(" "),
         false => String::new(),
     }
+}
+
+/// Nothing but "Ha ha", "hahaha" or "jajaja"; one "ha" alone is Spanish, and "Ja, ja" is German.
+fn laughter(text: &str) -> bool {
+    let mut syllables = 0;
+    for word in text
+        .to_lowercase()
+        .split(|letter: char| !letter.is_alphanumeric())
+    {
+        if word.contains(|letter| !matches!(letter, 'h' | 'j' | 'a')) {
+            return false;
+        }
+        syllables += word.matches("ha").count() + word.matches("jaja").count() * 2;
+    }
+    syllables > 1
 }
 
 #[cfg(test)]
@@ -246,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn subtitles_for_the_deaf_are_no_words() {
+    fn what_subtitles_write_beside_words_is_none() {
         let table = [
             ("(coughs)", ""),
             ("[BLANK_AUDIO]", ""),
@@ -255,6 +271,13 @@ mod tests {
             ("Yes (laughs) please.", "Yes please."),
             ("Extension 42.", "Extension 42."),
             ("¿Sí?", "¿Sí?"),
+            ("Ha ha ha!", ""),
+            ("Ahahahah", ""),
+            ("¡Jajaja!", ""),
+            ("Ja, ja.", "Ja, ja."),
+            ("Ha.", "Ha."),
+            ("Ha ha, 5.", "Ha ha, 5."),
+            ("Haha, hello.", "Haha, hello."),
         ];
         for (text, words) in table {
             assert_eq!(spoken(text), words, "{text}");
