@@ -106,7 +106,10 @@ impl Default for Settings {
             barge_in_words: 1,
             barge_in_immune_ms: 0,
             resume_ms: 500,
-            barge_in_certain_ms: 600,
+            // 128 of 141 words said by themselves in the prompts of Asterisk last so long, as our detector counts it (half of
+            // them 640 ms); at 600 every third "no" or "one" would not stop the agent. Less, and a cough of 300 ms does:
+            // detectors hang over by 120 ms.
+            barge_in_certain_ms: 500,
             back_channels: Vec::new(),
             no_input_ms: 8000,
             no_input_text: None,

@@ -280,7 +280,7 @@ fn turn(agent: &mut Table<'_>, language: &str) -> Turn {
         barge_in_words: times(t.number("barge_in_words", 1..=20, 1, "words")),
         barge_in_immune_ms: t.number("barge_in_immune_ms", 0..=60_000, 0, ms),
         resume_ms: t.number("resume_ms", 0..=10_000, 500, ms),
-        barge_in_certain_ms: t.number("barge_in_certain_ms", 20..=60_000, barge_in_ms.max(600), ms),
+        barge_in_certain_ms: t.number("barge_in_certain_ms", 20..=60_000, barge_in_ms.max(500), ms),
         back_channels: words(&mut t, "back_channels", says.back_channels),
         no_input_ms: t.number("no_input_ms", 0..=600_000, 8000, ms),
         no_input_text: phrase(&mut t, "no_input_text").unwrap_or_else(|| says.no_input.to_owned()),

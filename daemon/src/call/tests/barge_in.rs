@@ -67,9 +67,9 @@ fn a_long_voice_takes_the_floor() {
         "
         caller  ....ssssssss.............
         bot     .11111............2222222
-        log          X   F     r
-        log              k
-        log              b
+        log          X  F      r
+        log             k
+        log             b
         ",
     );
     assert_eq!(heard(&world)[0], (1, 490, false));
@@ -77,7 +77,7 @@ fn a_long_voice_takes_the_floor() {
         notes(&world).find(|note| matches!(note, Note::BargeIn { .. })),
         Some(&Note::BargeIn {
             utterance: 1,
-            voiced_ms: 600
+            voiced_ms: 500
         })
     );
 }
@@ -134,6 +134,7 @@ fn who_speaks_when_the_agent_is_about_to_finish_has_begun_to_answer() {
 #[test]
 fn the_beginning_of_an_utterance_may_be_immune() {
     draws(Settings {
+        barge_in_certain_ms: 600,
         barge_in_immune_ms: 500,
         ..agent()
     })
@@ -373,9 +374,9 @@ fn where_words_fail_the_length_of_his_voice_tells() {
         caller  ....ssssssss.............
         words   ......!..................
         bot     .11111............2222222
-        log          X   F     r
-        log              k
-        log              b
+        log          X  F      r
+        log             k
+        log             b
         ",
     );
 }
