@@ -47,6 +47,7 @@ pub struct Metrics {
     pub replies_wasted: Counter,
     pub transcript_delay: Histogram,
     pub plugin_failures: Family<Label, Counter>,
+    pub plugin_rests: Family<Label, Counter>,
     pub voice_replacements: Counter,
     pub plugin_builds: Gauge,
     pub store_queue: Gauge,
@@ -89,6 +90,7 @@ impl Metrics {
             replies_wasted: Counter::default(),
             transcript_delay: Histogram::new(felt),
             plugin_failures: Family::default(),
+            plugin_rests: Family::default(),
             voice_replacements: Counter::default(),
             plugin_builds: Gauge::default(),
             store_queue: Gauge::default(),
@@ -227,6 +229,11 @@ impl Metrics {
             "plugin_failures",
             "Failed plugin steps, by step",
             self.plugin_failures.clone(),
+        );
+        r.register(
+            "plugin_rests",
+            "Times a plugin was not asked because it had failed too often lately, by step",
+            self.plugin_rests.clone(),
         );
         r.register(
             "voice_replacements",

@@ -475,7 +475,7 @@ impl Leg {
                 ..
             } => {
                 if let Some(listener) = &mut self.transcriber {
-                    listener.failed();
+                    listener.failed(&self.house, now);
                 }
             }
             _ => {}

@@ -302,8 +302,10 @@ impl Listener {
             ));
         };
         let asked = Asked::setup(self.step, &setup, generation.number());
-        let has_fallback = self.place < self.lineup.last_place();
-        if has_fallback && house.rests.rests(&asked, now) {
+        // With nobody behind him, too: a caller who waits for words that do not come waits in each of his turns.
+        if house.rests.rests(&asked, now) {
+            self.dismiss("resting: it is left alone for a while");
+            self.asked = None;
             return Err(asked.rests());
         }
         if generation.is_hung() {
@@ -325,6 +327,7 @@ impl Listener {
             return Ok(());
         }
         self.dismiss("gone: another one listens from now on");
+        self.asked = None;
         let started = Open::start(guest, self.place, &setup, generation, language);
         let caught_up = started.and_then(|mut open| {
             open.catch_up(&self.recent, at, scratch)
@@ -421,9 +424,12 @@ impl Listener {
         }
     }
 
-    /// The core no longer waits for words that are overdue, and nobody stands behind the one who owes them.
-    pub(super) fn failed(&mut self) {
+    /// The core no longer waits for words that failed or are overdue, and nobody stands behind the one who owes them.
+    pub(super) fn failed(&mut self, house: &House, now: Instant) {
         self.unanswered.retain(|u| !u.paused);
+        if let Some(asked) = &self.asked {
+            house.rests.failed_now(asked, now);
+        }
     }
 
     /// From the next stretch on the caller is expected to speak this language.
@@ -464,8 +470,12 @@ impl Listener {
                     text: text(),
                 }),
                 kind::TEXT if words => {
+                    let owed = self.unanswered.len();
                     self.unanswered.retain(|u| u.stretch != stretch);
-                    did_well(house, self.asked.as_ref());
+                    // What comes when nobody waits for it any more was not done well.
+                    if self.unanswered.len() < owed {
+                        did_well(house, self.asked.as_ref());
+                    }
                     Some(Delivered::Final {
                         stretch,
                         text: text(),

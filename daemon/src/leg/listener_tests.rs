@@ -161,6 +161,11 @@ impl Rig {
         listener.replaced(house, guest, (stretch, place), at, now, &mut self.scratch);
     }
 
+    /// The core has waited long enough.
+    fn failed(&mut self) {
+        self.listener.failed(&self.house, self.now);
+    }
+
     /// Everything delivered so far, each in a word or two.
     fn delivered(&mut self) -> Vec<String> {
         let mut all = Vec::new();
@@ -256,7 +261,7 @@ fn words_that_are_awaited_are_not_given_up_for_a_new_configuration() {
         rig.delivered(),
         ["1 begun by 0, 0 behind", "2 begun by 0, 0 behind"]
     );
-    rig.listener.failed(); // the core has waited long enough
+    rig.failed(); // the core has waited long enough
     rig.say(3);
     assert_eq!(rig.delivered(), ["3 begun by 0, 0 behind", "3 final new"]);
 }
@@ -341,6 +346,53 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
         rig.delivered(),
         ["0 gave way: resting, replaced true"],
         "after three failures other calls do not ask"
+    );
+}
+
+#[test]
+fn one_that_gives_no_words_is_not_waited_for_after_a_while_though_nobody_stands_behind_it() {
+    let mut rig = Rig::new(json!({"mood": "silent"}), None);
+    rig.begin();
+    for stretch in 1..=3 {
+        rig.say(stretch);
+        assert_eq!(rig.delivered(), [format!("{stretch} begun by 0, 0 behind")]);
+        rig.failed();
+    }
+    let resting = |stretch| {
+        [
+            format!("{stretch} begun by 0, 0 behind"),
+            format!("{stretch} failed resting"),
+        ]
+    };
+    rig.say(4);
+    assert_eq!(rig.delivered(), resting(4));
+    rig.failed(); // that it was not asked is no failure
+    rig.now += Duration::from_secs(30);
+    rig.say(5);
+    assert_eq!(rig.delivered(), ["5 begun by 0, 0 behind"], "tried again");
+    rig.failed();
+    rig.say(6);
+    assert_eq!(rig.delivered(), resting(6));
+    rig.now += Duration::from_secs(30);
+    rig.hire(json!({"says": "words"}), None);
+    rig.say(7);
+    assert_eq!(rig.delivered(), ["7 begun by 0, 0 behind", "7 final words"]);
+}
+
+#[test]
+fn words_that_come_too_late_are_told_and_count_as_failures() {
+    let mut rig = Rig::new(json!({"says": "late"}), None);
+    rig.begin();
+    for stretch in 1..=3 {
+        rig.say(stretch);
+        rig.failed();
+        let late = format!("{stretch} final late");
+        assert_eq!(rig.delivered().last(), Some(&late));
+    }
+    rig.say(4);
+    assert_eq!(
+        rig.delivered().last().map(String::as_str),
+        Some("4 failed resting")
     );
 }
 

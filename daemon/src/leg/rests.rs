@@ -8,12 +8,14 @@
 //! ```
 //!
 //! Without it each of a thousand calls would find out for itself, with a second or two of silence, what the first has
-//! learned. Looked at once per utterance, stretch or turn, and only for those behind whom another stands.
+//! learned. Looked at once per utterance, stretch or turn. Voices and responders rest only if another stands behind them,
+//! for without them there is no call; those who listen also rest alone, for without them turns end by silence.
 
 use super::Setup;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// The name of the refusal of one that was not even asked.
 pub(super) const RESTING: &str = "resting";
@@ -139,7 +141,7 @@ impl Rests {
         }
     }
 
-    /// It was asked and failed.
+    /// It was asked and failed. If that was once too often the log says so.
     pub(super) fn failed_now(&self, asked: &Asked, now: Instant) {
         let mut failed = self.failed();
         let before = failed.get(&asked.key());
@@ -152,6 +154,16 @@ impl Rests {
             if let Some(key) = oldest.map(|(key, _)| key.clone()) {
                 failed.remove(&key);
             }
+        }
+        if times >= FAILURES {
+            let (step, name, rest_secs) = (asked.step.as_str(), &asked.name, REST.as_secs());
+            warn!(
+                step,
+                name,
+                times,
+                rest_secs,
+                "it failed too often in a row, and no call asks it for a while"
+            );
         }
         let entry = Failed {
             asked: asked.clone(),

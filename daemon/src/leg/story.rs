@@ -121,7 +121,7 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
         } => {
             let from = responder_at(guest, *responder);
             let to = responder_at(guest, responder + 1);
-            let cause = replaced(house, "responder", reason);
+            let cause = counted(house, "responder", reason);
             warn!(call = %guest.call_sid, from, to, turn, after_ms, cause,
                 "a responder failed, another answers from now on: {reason}");
             (
@@ -139,7 +139,7 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
         } => {
             let name = |place| lines.transcribers.map_or("", |line| line.name(place));
             let (from, to) = (name(*transcriber), name(transcriber + 1));
-            let cause = replaced(house, "transcriber", reason);
+            let cause = counted(house, "transcriber", reason);
             warn!(call = %guest.call_sid, from, to, stretch, after_ms, cause,
                 "a transcriber failed, another hears what follows: {reason}");
             (
@@ -175,7 +175,7 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
         } => {
             let (from, to) = (lines.voices.name(*voice), lines.voices.name(voice + 1));
             metrics.voice_replacements.inc();
-            let cause = replaced(house, "voice", reason);
+            let cause = counted(house, "voice", reason);
             warn!(call = %guest.call_sid, from, to, after_ms, again, cause,
                 "a voice failed, another speaks from now on: {reason}");
             (
@@ -187,12 +187,12 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
             )
         }
         Note::Failed { step, text } => {
-            metrics
-                .plugin_failures
-                .get_or_create(&[("step", step)])
-                .inc();
-            let cause = cause(text);
-            warn!(call = %guest.call_sid, agent = %guest.agent.name, step, cause, "a step failed, the call goes on: {text}");
+            let cause = counted(house, step, text);
+            if cause == Some(RESTING) {
+                debug!(call = %guest.call_sid, agent = %guest.agent.name, step, "a step is left out, the call goes on: {text}");
+            } else {
+                warn!(call = %guest.call_sid, agent = %guest.agent.name, step, cause, "a step failed, the call goes on: {text}");
+            }
             (
                 "failed",
                 "",
@@ -216,13 +216,14 @@ pub(super) fn remark(house: &House, guest: &Guest, text: &str) {
     row(house, guest, "note", text, 0, Value::Null);
 }
 
-/// One failed and another has its place: counted, unless it rests, for then it was not asked and cannot have failed.
-fn replaced(house: &House, step: &'static str, reason: &str) -> Option<&'static str> {
+/// One failed: counted as that, unless it rests, for then it was not asked and cannot have failed.
+fn counted(house: &House, step: &'static str, reason: &str) -> Option<&'static str> {
     let cause = cause(reason);
-    if cause != Some(RESTING) {
-        let failures = &house.metrics.plugin_failures;
-        failures.get_or_create(&[("step", step)]).inc();
-    }
+    let times = match cause {
+        Some(RESTING) => &house.metrics.plugin_rests,
+        _ => &house.metrics.plugin_failures,
+    };
+    times.get_or_create(&[("step", step)]).inc();
     cause
 }
 
