@@ -330,6 +330,21 @@ fn an_endpointer_says_at_the_pause_that_the_caller_has_finished() {
 }
 
 #[test]
+fn an_endpointer_expects_the_language_the_responder_asked_for() {
+    let daemon = daemon(
+        "says = \"do {'do':'language','language':'es'};say Yes|say No\"",
+        "endpointer = \"second\"\nturn.finished_ms = 60",
+        "[transcribers.second]\nplugin = \"scribe_wide\"\nfinished = \"0.97\"\nonly = \"es\"",
+    );
+    let record = record(&daemon, &speak(&daemon, 2));
+    let reasons: Vec<&str> = rows(&record, "turn_ended")
+        .into_iter()
+        .map(|(_, detail)| detail["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons, ["silence", "endpointer: finished"], "{record:#?}");
+}
+
+#[test]
 fn a_key_is_a_turn_for_who_takes_digits() {
     let daemon = daemon("says = \"say Yes.\"", "", "");
     let wait = Step::WaitForAgent { most_ms: 15_000 };

@@ -308,7 +308,7 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *                                               RETURNED tells how it went if he is still there afterwards
  *   {"do": "send_digits", "digits": "1w23#"}    press keys on his line, w is half a second; RETURNED follows
  *   {"do": "voice", "voice": "spanish"}         what is said from now on is said by this one of [voices.NAME]
- *   {"do": "language", "language": "es-ES"}     and in this language
+ *   {"do": "language", "language": "es-ES"}     and in this language, which whoever listens expects from now on
  *   {"do": "silence", "after_ms": 5000}         the next silence is told after so long; 0: the agent's own time again
  *   {"do": "set", "name": "order", "value": "17"}   keep a variable with the call
  *   {"do": "note", "text": "wants a callback"}      keep a note with the call

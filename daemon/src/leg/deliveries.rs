@@ -220,10 +220,9 @@ impl Leg {
                 Reply::Speaker(self.speakers.use_voice(&voice))
             }
             Ok(Action::Language(language)) => {
-                if let Some(listener) = &mut self.transcriber {
-                    listener.expect(&language);
-                }
-                Reply::Speaker(self.speakers.use_language(&language))
+                let speaker = self.speakers.use_language(&language);
+                self.expect_language_of(speaker);
+                Reply::Speaker(speaker)
             }
             Ok(Action::Set { name, value }) => {
                 return self.keep(|leg| story::variable(&leg.house, &leg.guest, &name, &value));

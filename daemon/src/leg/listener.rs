@@ -432,9 +432,9 @@ impl Listener {
         }
     }
 
-    /// From the next stretch on the caller is expected to speak this language.
-    pub(super) fn expect(&mut self, language: &str) {
-        self.language = Some(language.to_owned());
+    /// From the next stretch on the caller is expected to speak this language; `None`: the configured one.
+    pub(super) fn expect(&mut self, language: Option<&str>) {
+        self.language = language.map(str::to_owned);
     }
 
     /// The next thing that was delivered.

@@ -5,6 +5,7 @@
  *               heard of the stretch, and of the time before it: "s16le 16000, 24320 samples after 8000, loudest 9000"
  *   "partial"   said before each of them
  *   "finished"  its opinion at each pause, "0.95"
+ *   "only"      it has that opinion only where this language is expected
  *   "mood"      what happens instead: "refuses" at start, "fails", "silent", "panics" when the first stretch is over
  *
  * Built with WIDE it wants linear samples at 16 kHz.
@@ -18,7 +19,7 @@ static const vp_host *host;
 
 typedef struct {
   vp_out *out;
-  char format[32], mood[16], finished[16], partial[128], says[1024];
+  char format[32], mood[16], language[16], only[16], finished[16], partial[128], says[1024];
   const char *next;
   int speaks, loudest;
   size_t samples, before;
@@ -59,6 +60,9 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   snprintf(me->format, sizeof me->format, "%s %d", encoding, rate ? atoi(rate + 7) : 0);
   member(all, "mood", me->mood, sizeof me->mood);
   member(all, "finished", me->finished, sizeof me->finished);
+  member(all, "language", me->language, sizeof me->language);
+  member(all, "only", me->only, sizeof me->only);
+  if (*me->only && strcmp(me->only, me->language)) *me->finished = 0;
   member(all, "partial", me->partial, sizeof me->partial);
   member(all, "says", me->says, sizeof me->says);
   me->next = me->says;
