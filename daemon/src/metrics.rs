@@ -45,6 +45,8 @@ pub struct Metrics {
     pub interruptions: Counter,
     pub interruptions_resumed: Counter,
     pub replies_wasted: Counter,
+    pub turns_withdrawn: Counter,
+    pub turns_without_words: Counter,
     pub transcript_delay: Histogram,
     pub plugin_failures: Family<Label, Counter>,
     pub plugin_rests: Family<Label, Counter>,
@@ -88,6 +90,8 @@ impl Metrics {
             interruptions: Counter::default(),
             interruptions_resumed: Counter::default(),
             replies_wasted: Counter::default(),
+            turns_withdrawn: Counter::default(),
+            turns_without_words: Counter::default(),
             transcript_delay: Histogram::new(felt),
             plugin_failures: Family::default(),
             plugin_rests: Family::default(),
@@ -218,6 +222,16 @@ impl Metrics {
             "replies_wasted",
             "Answers asked for before a turn was over, and thrown away unheard",
             self.replies_wasted.clone(),
+        );
+        r.register(
+            "turns_withdrawn",
+            "Turns the caller went on with before he had heard a word of the answer",
+            self.turns_withdrawn.clone(),
+        );
+        r.register(
+            "turns_without_words",
+            "Coughs and noises of callers in which a transcriber found no word, and which were no turns",
+            self.turns_without_words.clone(),
         );
         r.register_with_unit(
             "transcript_delay",

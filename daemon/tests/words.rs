@@ -300,6 +300,29 @@ fn whatever_way_a_transcriber_fails_its_fallback_hears_what_follows() {
 }
 
 #[test]
+fn what_the_caller_says_before_he_is_answered_is_one_turn_with_what_he_said_before() {
+    let daemon = daemon("says = \"hang|;told\"", "", "");
+    let report = ring(
+        &daemon,
+        vec![
+            Step::Say(speech()),
+            Step::Pause { ms: 1000 },
+            Step::Say(speech()),
+            Step::WaitForAgent { most_ms: 15_000 },
+            Step::HangUp,
+        ],
+    );
+    let record = record(&daemon, &report);
+    assert_eq!(
+        texts(&record, "said"),
+        ["START PARTIAL TEXT END WITHDRAWN START PARTIAL PARTIAL TEXT END"],
+        "{record:#?}"
+    );
+    assert_eq!(rows(&record, "withdrawn").len(), 1);
+    assert_eq!(daemon.metric("turns_withdrawn_total"), 1);
+}
+
+#[test]
 fn an_endpointer_says_at_the_pause_that_the_caller_has_finished() {
     let daemon = daemon(
         "says = \"say Yes.\"",

@@ -93,7 +93,8 @@ typedef struct vp_event {
 enum {
   VP_AUDIO = 1,        /* both: sound in the agreed format, whole samples only */
   VP_TEXT = 2,         /* to responder: what the caller said, final. from responder: one utterance for the voice. from
-                          transcriber: the final words of the turn */
+                          transcriber: the final words of the stretch; none if there is no word in it, as in a cough:
+                          unless it stopped the agent nobody is asked about it. Who does not know says FAILED */
   VP_PARTIAL = 3,      /* to responder, from transcriber: words so far, replaced by what follows. from responder: a piece
                           of its words; the host joins them and cuts utterances at the ends of sentences */
   VP_SPEAK = 4,        /* to voice: say `data` as utterance `turn`. In order: the next may come before the last is done */
@@ -114,10 +115,22 @@ enum {
   VP_PRIVATE = 0x8000  /* first of the kinds that one host and one plugin may agree on between themselves */
 };
 
+/*
+ * WITHDRAWN TURNS
+ *
+ * A caller who goes on before he has heard a word of the answer has not finished: "I'd like to book ... for two". His
+ * turn is withdrawn, and the next one has the words of both. It also is if it was asked about before its end was certain
+ * (`speculate`) and he went on. The responder then gets CANCEL with VP_WITHDRAWN, and does best to be as it was before
+ * that turn: what he said comes again, or, if he presses a key meanwhile, never. The host takes back voice and language;
+ * what was set or noted stays. A responder that cannot take back what it did, as it has booked the table, answers the next
+ * turn as it thinks right.
+ */
+
 /* Bits of vp_event.flags. */
 enum {
   VP_LAST = 1, /* closes a turn: nothing more of this kind follows in it */
-  VP_FIRM = 2  /* on TEXT from a responder: the caller cannot interrupt it */
+  VP_FIRM = 2, /* on TEXT from a responder: the caller cannot interrupt it */
+  VP_WITHDRAWN = 4 /* on CANCEL to a responder: the turn is none, see WITHDRAWN TURNS */
 };
 
 /* What functions answer. */

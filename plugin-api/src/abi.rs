@@ -101,6 +101,9 @@ pub mod flag {
     pub const LAST: u16 = 1;
     /// On TEXT from a responder: the caller cannot interrupt it.
     pub const FIRM: u16 = 2;
+    /// On CANCEL to a responder: the turn is none, and nothing of its answer was heard. What the caller said in it comes
+    /// again with what he goes on to say, unless he presses a key instead; what was done about it is to be forgotten.
+    pub const WITHDRAWN: u16 = 4;
 }
 
 /// What a function answers: values of the `i32` that most of the tables' functions return.

@@ -92,6 +92,8 @@ pub enum InlineEvent<'a> {
         turn: u32,
         /// What the caller heard of the answer to it.
         heard: &'a str,
+        /// The turn is none: what was said in it comes again with the rest.
+        withdrawn: bool,
     },
     /// He heard this utterance to its end.
     Heard {
@@ -186,6 +188,7 @@ fn read<'a, I: Inline>(event: &VpEvent, data: &'a [u8]) -> Option<InlineEvent<'a
         kind::CANCEL => InlineEvent::Cancelled {
             turn,
             heard: std::str::from_utf8(data).unwrap_or(""),
+            withdrawn: event.flags & flag::WITHDRAWN != 0,
         },
         kind::MARK => InlineEvent::Heard { utterance: turn },
         kind::WRITABLE => InlineEvent::Writable,

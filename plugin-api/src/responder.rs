@@ -138,6 +138,9 @@ pub enum Event {
         turn: u32,
         /// What he heard of the answer to it.
         heard: String,
+        /// He had not finished: the turn is none, and what he said in it comes again with what he goes on to say, unless
+        /// he presses a key instead. To be forgotten is what was asked, and what was done about it.
+        withdrawn: bool,
     },
     /// He heard this utterance to its end.
     Heard {
@@ -178,7 +181,11 @@ impl Call {
                 kind::SPEECH_START => Event::SpeechStart,
                 kind::TEXT => Event::Text { turn, text },
                 kind::PARTIAL => Event::Partial { turn, text },
-                kind::CANCEL => Event::Cancelled { turn, heard: text },
+                kind::CANCEL => Event::Cancelled {
+                    turn,
+                    heard: text,
+                    withdrawn: flags & flag::WITHDRAWN != 0,
+                },
                 kind::SILENCE => Event::Silence {
                     count: text.parse().unwrap_or(1),
                 },

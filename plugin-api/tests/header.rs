@@ -70,6 +70,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("VP_PRIVATE", kind::PRIVATE.into()),
         ("VP_LAST", flag::LAST.into()),
         ("VP_FIRM", flag::FIRM.into()),
+        ("VP_WITHDRAWN", flag::WITHDRAWN.into()),
         ("VP_OK", status::OK.into()),
         ("VP_AGAIN", status::AGAIN.into()),
         ("VP_CANCELLED", status::CANCELLED.into()),

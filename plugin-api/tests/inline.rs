@@ -127,7 +127,7 @@ fn every_event_is_lent_as_it_came() {
             r#"Partial { turn: 2, text: "good" }"#,
             r#"Text { turn: 2, text: "good day" }"#,
             "Heard { utterance: 9 }",
-            "Cancelled { turn: 1, heard: \"\" }",
+            "Cancelled { turn: 1, heard: \"\", withdrawn: false }",
             "SpeechEnd { turn: 2, at: 0, last: true }",
         ]
     );

@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Is there next to nothing left to go on with? Then who speaks now has begun to answer.
-    fn is_about_to_finish(&self, now: CallTime) -> bool {
+    pub(super) fn is_about_to_finish(&self, now: CallTime) -> bool {
         let ready: u64 = self.sayings.iter().map(Saying::ready).sum();
         self.reply.is_none()
             && (self.sayings.iter()).all(|saying| saying.stage == Stage::Complete)
@@ -193,7 +193,7 @@ impl Call {
         let utterance = held.map_or(self.utterance_at_ear(now), |held| held.utterance);
         let voiced_ms = self.ear.voiced_ms();
         let speaking = held.is_some() || self.sayings.iter().any(Saying::is_under_way);
-        self.silence_agent(now);
+        self.interrupt(now);
         #[cfg(test)]
         if self.planted == Some(Planted::ResumesAfterBargeIn) {
             self.held = held;

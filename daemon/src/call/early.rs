@@ -82,13 +82,12 @@ impl Call {
 
     /// He goes on, or said something else: the answer that was begun is thrown away, unheard.
     pub(super) fn waste(&mut self, now: CallTime) {
-        let Some(open) = self.reply.as_ref().filter(|open| open.early) else {
+        if !self.is_early() {
             return;
-        };
-        self.speaker = open.speaker;
+        }
         let turn = self.asked;
         self.forget_what_stands_ready(now);
-        self.cancel_reply();
+        self.cancel_reply_at(self.playout.head(now), true);
         self.note(Note::Wasted { turn });
     }
 

@@ -34,6 +34,8 @@ pub(super) enum Planted {
     DepartsTooEarly,
     ForgetsWhatWasOnItsWay,
     NeverEnds,
+    ForgetsTheUnanswered,
+    AnswersCoughs,
 }
 
 impl Call {

@@ -71,16 +71,34 @@ pub(super) fn heard_bytes(text: &str, heard: u64, total: u64) -> usize {
 pub(super) struct HeardReply {
     turn: Turn,
     text: String,
+    /// Some of it was sound of the responder's own.
+    sounded: bool,
 }
 
 impl HeardReply {
     /// He heard this of the answer to `turn`. What he heard of another turn's answer is of no use any more.
     pub(super) fn add(&mut self, turn: Turn, text: &str) {
+        self.turn_to(turn);
+        append(&mut self.text, text);
+    }
+
+    /// He heard sound that the responder made itself in answer to `turn`.
+    pub(super) fn add_sound(&mut self, turn: Turn) {
+        self.turn_to(turn);
+        self.sounded = true;
+    }
+
+    fn turn_to(&mut self, turn: Turn) {
         if self.turn != turn {
             self.turn = turn;
             self.text.clear();
+            self.sounded = false;
         }
-        append(&mut self.text, text);
+    }
+
+    /// Has he heard sound that the responder made itself in answer to `turn`?
+    pub(super) fn sounded(&self, turn: Turn) -> bool {
+        self.turn == turn && self.sounded
     }
 
     /// The words heard of the answer to `turn`, and those that follow.

@@ -103,7 +103,8 @@ pub enum Words<'a> {
     Begun { transcriber: u32, fallbacks: u32 },
     /// Words so far, replaced by what follows.
     Partial(&'a str),
-    /// All words of the stretch; an empty text if there were none. Comes once.
+    /// All words of the stretch. An empty text says that there were none in it, which is more than not to know. Comes
+    /// once.
     Final(&'a str),
     /// It could not be transcribed; a sentence for the log.
     Failed(&'a str),

@@ -64,6 +64,12 @@ pub struct Call {
     pub(super) endpoint: Endpoint,
     /// The caller is in the middle of turn `asked + 1`.
     pub(super) his_turn: bool,
+    /// The turn that begins now goes on with the one before, which was withdrawn.
+    pub(super) goes_on: bool,
+    /// It took the floor from the agent, who had not finished, or was about to say something.
+    pub(super) took_floor: bool,
+    /// When it began.
+    pub(super) turn_began: CallTime,
     /// How often the responder was asked in it before it had ended.
     pub(super) asked_early: u32,
     /// The latest turn the responder was asked to answer.
@@ -74,6 +80,8 @@ pub struct Call {
     /// Keys he pressed that are turns and have not been taken.
     pub(super) keys: VecDeque<char>,
 
+    /// It is something he said, and no key or silence.
+    pub(super) asked_speech: bool,
     /// The responder's answer to `asked`, until it is complete.
     pub(super) reply: Option<OpenReply>,
     /// When the turn that waits for its first sound was decided.
@@ -93,6 +101,8 @@ pub struct Call {
     pub(super) heard_reply: HeardReply,
     /// Who says the responder's next words: a number of the leg's.
     pub(super) speaker: u32,
+    /// Who did when it was asked: it is he again if the turn is withdrawn.
+    pub(super) speaker_before: u32,
 
     /// The agent's utterances that have not left the caller's ear, in order.
     pub(super) sayings: VecDeque<Saying>,
@@ -146,8 +156,12 @@ impl Call {
             transcript: Transcript::default(),
             endpoint: Endpoint::default(),
             his_turn: false,
+            goes_on: false,
+            took_floor: false,
+            turn_began: CallTime(0),
             asked_early: 0,
             asked: 0,
+            asked_speech: false,
             quiet_since: CallTime(0),
             no_inputs: 0,
             keys: VecDeque::new(),
@@ -161,6 +175,7 @@ impl Call {
             silence_ms: None,
             heard_reply: HeardReply::default(),
             speaker: 0,
+            speaker_before: 0,
             sayings: VecDeque::new(),
             utterance: 0,
             cancelled_utterance: 0,
@@ -336,6 +351,11 @@ impl Call {
         self.floor
     }
 
+    /// Who says the responder's next words: the number that came with its last `Speaker` that has not been withdrawn.
+    pub fn speaker(&self) -> u32 {
+        self.speaker
+    }
+
     /// How often the caller heard a gap within an utterance because its sound came too late.
     pub fn underruns(&self) -> u32 {
         self.underruns
@@ -401,6 +421,7 @@ impl Call {
         if floor == Floor::Listening && before != Floor::Listening {
             self.quiet_since = now;
             if self.ear.in_speech() && !self.own_turns && !self.his_turn {
+                self.took_floor = false;
                 self.begin_turn(); // he began while the agent was speaking and is still at it
                 self.end_turn_if_over(now);
             }
@@ -440,7 +461,7 @@ impl Call {
         }
         self.waste(now);
         self.his_turn = false;
-        self.silence_agent(now);
+        self.silence_agent(now, false);
         self.leave(Why::TooLong, false);
     }
 

@@ -54,7 +54,14 @@ pub enum Output {
     /// The voice need not go on with this utterance nor any before it.
     Cancel { utterance: Utterance },
     /// The responder need not go on with this turn nor any before it. What the caller heard of the answer to it.
-    CancelReply { turn: Turn, heard: String },
+    ///
+    /// `withdrawn`: the turn is none. He has heard nothing of its answer, the speaker is again who it was before, and
+    /// what he said in it comes again with what he goes on to say, unless he presses a key instead.
+    CancelReply {
+        turn: Turn,
+        heard: String,
+        withdrawn: bool,
+    },
     /// Tell the responder what was heard to its end.
     HeardWhole { utterance: Utterance, turn: Turn },
     /// For the record: what happened in the conversation.
@@ -71,7 +78,8 @@ pub enum Output {
 /// What a responder is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// The caller has spoken; his words if somebody wrote them down, which may be none.
+    /// The caller has spoken. His words, if they are known; without them he may have said something, or stopped the agent
+    /// with a cough.
     Speech { text: Option<String> },
     /// He pressed a key.
     Digit(char),
@@ -115,6 +123,8 @@ pub enum Note {
     },
     /// The caller began to speak.
     CallerStarted { turn: Turn },
+    /// What began as a turn of the caller's was none: not a word in so much sound, in the opinion of a transcriber.
+    NoWords { spoke_ms: u64 },
     /// The caller's turn is over: how long he spoke, how long we waited to be sure, and why so long.
     TurnEnded {
         turn: Turn,
@@ -134,6 +144,9 @@ pub enum Note {
     },
     /// The responder was asked before the turn was certain, and its answer to `turn` was thrown away unheard.
     Wasted { turn: Turn },
+    /// The caller went on before he had heard anything of the answer to `turn`: what he said in it is asked again with
+    /// the rest.
+    Withdrawn { turn: Turn },
     /// The agent's answer began to sound this long after the turn was decided.
     Answered { turn: Turn, after_ms: u64 },
     /// The caller took the floor while the agent spoke.

@@ -41,8 +41,6 @@ pub(super) struct OpenReply {
     splitter: Splitter,
     /// The turn has not ended: what comes of it is held back.
     pub(super) early: bool,
-    /// Who spoke before it.
-    pub(super) speaker: u32,
     /// How it ended, meanwhile.
     pub(super) held: Option<Reply<'static>>,
 }
@@ -69,6 +67,7 @@ impl Call {
         }
         self.silence_ms = None;
         self.first_words = false;
+        self.speaker_before = self.speaker;
     }
 
     /// When a caller who waits from now on is told so.
@@ -79,6 +78,7 @@ impl Call {
 
     fn ask_next(&mut self, now: CallTime, prompt: Prompt, moment: Option<CallTime>, early: bool) {
         self.asked += 1;
+        self.asked_speech = matches!(prompt, Prompt::Speech { .. });
         self.reply = Some(OpenReply {
             prompt: prompt.clone(),
             asked: now,
@@ -90,7 +90,6 @@ impl Call {
             acted: false,
             splitter: Splitter::default(),
             early,
-            speaker: self.speaker,
             held: None,
         });
         self.put(Output::Respond {
@@ -108,6 +107,7 @@ impl Call {
             return;
         };
         self.cancel_reply();
+        self.speaker = self.speaker_before; // nobody has heard the one it chose
         self.note(Note::ResponderReplaced {
             turn: self.asked,
             responder: self.responder,
@@ -457,16 +457,23 @@ impl Call {
 
     /// The responder need not go on with what it was asked.
     pub(super) fn cancel_reply(&mut self) {
-        self.cancel_reply_at(self.playout.head(self.now));
+        self.cancel_reply_at(self.playout.head(self.now), false);
     }
 
-    /// The same; the playout has got to `head`.
-    pub(super) fn cancel_reply_at(&mut self, head: u64) {
+    /// The same; the playout has got to `head`. `withdrawn`: and the turn is none.
+    pub(super) fn cancel_reply_at(&mut self, head: u64, withdrawn: bool) {
         self.reply = None;
+        if withdrawn {
+            self.speaker = self.speaker_before;
+        }
         if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
             self.wanted_turn = self.asked + 1;
             let (turn, heard) = (self.asked, self.heard_of_reply(head));
-            self.put(Output::CancelReply { turn, heard });
+            self.put(Output::CancelReply {
+                turn,
+                heard,
+                withdrawn,
+            });
         }
     }
 

@@ -167,6 +167,11 @@ impl Saying {
         count
     }
 
+    /// Is it the responder's own sound, and has some of it been heard, if the head is at `head`?
+    pub(super) fn sounded(&self, head: u64) -> bool {
+        self.origin == Origin::Sound && self.heard(head) > 0
+    }
+
     /// Has it been heard to its end, if the head is at `head`?
     pub(super) fn is_whole(&self, head: u64) -> bool {
         !self.broken && self.sent > 0 && self.is_sent() && self.heard(head) == self.sent

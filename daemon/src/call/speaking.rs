@@ -382,6 +382,9 @@ impl Call {
         if saying.answers(saying.turn) {
             self.heard_reply.add(saying.turn, saying.heard_text(head));
         }
+        if saying.sounded(head) {
+            self.heard_reply.add_sound(saying.turn);
+        }
         self.note(saying.leaves(head));
         if saying.is_whole(head) {
             self.put(Output::HeardWhole {
@@ -398,6 +401,25 @@ impl Call {
         (self.heard_reply).with(self.asked, heard.map(|saying| saying.heard_text(head)))
     }
 
+    /// Was he asked for an answer to what the caller said, and has the caller heard nothing of it, not a whole word?
+    /// What keeps him waiting meanwhile is no answer.
+    pub(super) fn is_unanswered(&self, now: CallTime) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Planted::ForgetsTheUnanswered) {
+            return false;
+        }
+        let head = self.playout.head(now);
+        let answers = |saying: &&Saying| saying.answers(self.asked);
+        let mut answers = self.sayings.iter().filter(answers).peekable();
+        let due = self.reply.is_some() || answers.peek().is_some();
+        let sounded = answers.any(|saying| saying.sounded(head));
+        self.asked_speech
+            && due
+            && !sounded
+            && !self.heard_reply.sounded(self.asked)
+            && self.heard_of_reply(head).is_empty()
+    }
+
     /// Forgets everything that was to be said. What nobody had begun to work on leaves no trace.
     pub(super) fn tell_what_was_cut(&mut self, head: u64) {
         while let Some(saying) = self.sayings.pop_front() {
@@ -409,8 +431,9 @@ impl Call {
 
     /// The agent stops speaking, whatever he was going to say, and whoever was about to make it.
     ///
-    /// Cleared is also what was sent wholly: the carrier holds it until it has been played.
-    pub(super) fn silence_agent(&mut self, now: CallTime) {
+    /// Cleared is also what was sent wholly: the carrier holds it until it has been played. `withdrawn`: the turn it
+    /// answers is none.
+    pub(super) fn silence_agent(&mut self, now: CallTime, withdrawn: bool) {
         let head = self.playout.head(now);
         let answers = |saying: &Saying| saying.answers(self.asked);
         let answering = self.reply.is_some() || self.sayings.iter().any(answers);
@@ -426,7 +449,7 @@ impl Call {
             self.cancel_voice();
         }
         if answering {
-            self.cancel_reply_at(head);
+            self.cancel_reply_at(head, withdrawn);
         }
         self.leaving = None;
         self.departing = None;

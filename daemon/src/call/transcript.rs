@@ -54,6 +54,17 @@ struct Spoken {
     fallbacks: u32,
 }
 
+/// What he said in a turn, as far as anybody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// These words.
+    Words(String),
+    /// Not a word: all of it was listened to, and it was a cough, or a noise.
+    Nothing,
+    /// Words, perhaps: nobody listened, or who did has failed or is late.
+    Unknown,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     stretches: VecDeque<Spoken>,
@@ -63,6 +74,7 @@ pub(super) struct Transcript {
     /// Of the turn, what lies in stretches that are no longer kept.
     earlier_text: String,
     earlier_ms: u64,
+    earlier_lost: bool,
 }
 
 impl Transcript {
@@ -86,6 +98,7 @@ impl Transcript {
             && oldest.number >= self.turn_from
         {
             self.earlier_ms += oldest.spoke_ms;
+            self.earlier_lost |= oldest.progress != Progress::Whole;
             join(&mut self.earlier_text, &oldest.text);
         }
         self.stretches.push_back(Spoken {
@@ -106,6 +119,7 @@ impl Transcript {
         self.turn_from = from;
         self.earlier_text.clear();
         self.earlier_ms = 0;
+        self.earlier_lost = false;
     }
 
     fn since(&self, from: Stretch) -> impl Iterator<Item = &Spoken> {
@@ -148,6 +162,17 @@ impl Transcript {
             join(&mut text, &spoken.text);
         }
         (!text.is_empty()).then_some(text)
+    }
+
+    /// What he said in the turn, now that it is over.
+    pub(super) fn turn_said(&self) -> Said {
+        let lost = |spoken: &Spoken| spoken.progress != Progress::Whole;
+        let words = |text: &String| text.chars().any(char::is_alphanumeric);
+        match self.turn_text().filter(words) {
+            Some(text) => Said::Words(text),
+            None if self.earlier_lost || self.of_turn().any(lost) => Said::Unknown,
+            None => Said::Nothing,
+        }
     }
 
     /// How long he spoke in the turn, and when the last of it was heard.

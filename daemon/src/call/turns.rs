@@ -9,6 +9,10 @@ use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt, Sounded};
 use super::saying::Origin;
 use super::time::CallTime;
+use super::transcript::Said;
+
+/// Who has coughed is not asked at once whether he is there.
+const MOMENT_MS: u64 = 500;
 
 /// Keys that wait for the end of a phrase that cannot be interrupted. Nobody dials a longer number.
 pub(super) const MAX_WAITING_KEYS: usize = 32;
@@ -50,11 +54,13 @@ impl Call {
                         self.waste(now);
                         self.tell_speaking();
                     }
-                    Floor::Listening => self.begin_turn(),
-                    // He goes on before he has been answered: the reply that was begun is dropped, and what he says
-                    // next is a turn of its own.
+                    Floor::Listening => {
+                        self.took_floor = false;
+                        self.begin_turn();
+                    }
+                    // He goes on before he has been answered: the reply that was begun is dropped.
                     Floor::Thinking if self.may_be_stopped() => {
-                        self.silence_agent(now);
+                        self.interrupt(now);
                         self.begin_turn();
                     }
                     // Perhaps a cough. It takes the floor if it lasts, or if it still lasts when the agent has finished.
@@ -94,8 +100,22 @@ impl Call {
         }
     }
 
-    /// What he says from the beginning of this stretch is a turn. Should the stretch be over already, so is the turn,
-    /// as soon as its words are there.
+    /// He speaks over the agent, or before he has begun: the agent is silent, and the floor is the caller's. If he has
+    /// heard nothing of the answer to what he said last, that turn is withdrawn, and he goes on with it.
+    pub(super) fn interrupt(&mut self, now: CallTime) {
+        let (turn, unanswered) = (self.asked, self.is_unanswered(now));
+        // Who says nothing then has taken nothing.
+        let took_floor = !self.is_about_to_finish(now);
+        self.silence_agent(now, unanswered);
+        self.goes_on = unanswered;
+        self.took_floor = took_floor;
+        if unanswered {
+            self.note(Note::Withdrawn { turn });
+        }
+    }
+
+    /// What he says from the beginning of this stretch is a turn, or goes on with the one that was withdrawn. Should the
+    /// stretch be over already, so is the turn, as soon as its words are there.
     pub(super) fn begin_turn(&mut self) {
         self.begin_turn_from(self.transcript.latest());
     }
@@ -106,10 +126,11 @@ impl Call {
         self.floor = Floor::Listening;
         self.his_turn = true;
         self.asked_early = 0;
-        self.no_inputs = 0;
-        self.first_words = false;
+        self.turn_began = self.now;
         self.resumed = None;
-        self.transcript.begin_turn(from);
+        if !std::mem::take(&mut self.goes_on) {
+            self.transcript.begin_turn(from);
+        }
         self.put(Output::SpeechStarted { turn });
         self.note(Note::CallerStarted { turn });
         if self.ear.paused() {
@@ -127,7 +148,19 @@ impl Call {
     }
 
     fn end_turn(&mut self, now: CallTime) {
-        let text = self.transcript.turn_text();
+        let said = self.transcript.turn_said();
+        // With a cough that stopped the agent somebody has to go on.
+        let is_none = said == Said::Nothing && !self.took_floor;
+        #[cfg(test)]
+        let is_none = is_none && self.planted != Some(Planted::AnswersCoughs);
+        if is_none {
+            return self.forget_turn(now);
+        }
+        let text = match said {
+            Said::Words(text) => Some(text),
+            Said::Nothing | Said::Unknown => None,
+        };
+        self.no_inputs = 0;
         if !self.was_asked_about(text.as_deref()) {
             self.waste(now);
         }
@@ -144,6 +177,23 @@ impl Call {
         } else {
             self.ask(now, Prompt::Speech { text });
         }
+    }
+
+    /// He coughed, or it was a noise: that is no turn, and the silence before it goes on.
+    fn forget_turn(&mut self, now: CallTime) {
+        self.waste(now);
+        self.his_turn = false;
+        let (spoke_ms, _) = self.transcript.turn_spoke();
+        self.note(Note::NoWords { spoke_ms });
+        // Time in which he made it is no silence; and he has a moment to say something after it.
+        let least_ms = self.settings.end_of_turn_ms.max(MOMENT_MS);
+        let quiet = self.quiet_since.plus_ms(now.ms_since(self.turn_began));
+        let latest = CallTime(
+            now.plus_ms(least_ms)
+                .0
+                .saturating_sub(self.silence_patience_ms() * 1000),
+        );
+        self.quiet_since = quiet.max(latest);
     }
 
     pub(super) fn digit(&mut self, now: CallTime, digit: char) {
@@ -182,7 +232,7 @@ impl Call {
         if self.planted == Some(Planted::SpeaksOnAtAKey) {
             return self.ask(now, Prompt::Digit(digit));
         }
-        self.silence_agent(now);
+        self.silence_agent(now, false);
         self.note(Note::TurnEnded {
             turn: self.asked + 1,
             spoke_ms,
@@ -195,7 +245,7 @@ impl Call {
     /// After the greeting, or without one at the beginning. Who speaks meanwhile is asked for his own words instead.
     pub(super) fn ask_for_first_words(&mut self, now: CallTime) {
         let quiet = self.sayings.is_empty() && !self.ear.in_speech() && self.leaving.is_none();
-        if self.first_words && quiet {
+        if self.first_words && quiet && !self.his_turn {
             self.ask(now, Prompt::Start);
         }
     }
@@ -204,8 +254,13 @@ impl Call {
         let listening =
             self.floor == Floor::Listening && self.sayings.is_empty() && self.leaving.is_none();
         let waits = listening && !self.his_turn && !self.own_turns;
-        let patience_ms = self.silence_ms.unwrap_or(self.settings.no_input_ms);
+        let patience_ms = self.silence_patience_ms();
         (waits && patience_ms > 0).then(|| self.quiet_since.plus_ms(patience_ms))
+    }
+
+    /// How long nobody may speak; 0: for ever.
+    fn silence_patience_ms(&self) -> u64 {
+        self.silence_ms.unwrap_or(self.settings.no_input_ms)
     }
 
     pub(super) fn nobody_speaks(&mut self, now: CallTime) {

@@ -399,7 +399,18 @@ impl Leg {
             }
             Output::Forget => self.mouth.clear(),
             Output::Cancel { utterance } => self.mouth.cancel(utterance),
-            Output::CancelReply { turn, heard } => self.responder.cancel(turn, &heard),
+            Output::CancelReply {
+                turn,
+                heard,
+                withdrawn,
+            } => {
+                self.responder.cancel(turn, &heard, withdrawn);
+                if withdrawn {
+                    let speaker = self.call.speaker();
+                    self.speakers.back_to(speaker);
+                    self.expect_language_of(speaker);
+                }
+            }
             Output::SaidSoFar { turn, text } => {
                 self.responder
                     .tell(kind::PARTIAL, 0, turn, self.heard, text.as_bytes());

@@ -407,7 +407,7 @@ impl Mouth {
             self.saying = None;
         }
         if let Some(open) = &mut self.stream {
-            open.stream.cancel(utterance, &[]);
+            open.stream.cancel(utterance, 0, &[]);
         }
     }
 

@@ -56,7 +56,7 @@ impl Responder {
         self.names.get(self.place).map_or("", String::as_str)
     }
 
-    /// Starts the one at work if it is not running. The error is a sentence.
+    /// Starts the one at work if it is not running, and tells it what was said before. The error is a sentence.
     pub(super) fn start(
         &mut self,
         house: &House,
@@ -113,7 +113,7 @@ impl Responder {
         }
     }
 
-    /// The one at this place is to answer `turn`; the last one if the line is shorter.
+    /// The one at this place is to answer `turn`, with this behind it; the last one if the line is shorter.
     pub(super) fn ask(
         &mut self,
         house: &House,
@@ -174,10 +174,12 @@ impl Responder {
         }
     }
 
-    /// The answer to this turn and those before is no longer wanted; what the caller heard of it.
-    pub(super) fn cancel(&mut self, turn: Turn, heard: &str) {
+    /// The answer to this turn and those before is no longer wanted; what the caller heard of it, and whether the turn
+    /// is none.
+    pub(super) fn cancel(&mut self, turn: Turn, heard: &str, withdrawn: bool) {
+        let flags = if withdrawn { flag::WITHDRAWN } else { 0 };
         if let Some(stream) = &mut self.stream {
-            stream.cancel(turn, heard.as_bytes());
+            stream.cancel(turn, flags, heard.as_bytes());
         }
     }
 

@@ -43,6 +43,12 @@ impl Speakers {
         self.choose(next)
     }
 
+    /// The one with this number speaks again.
+    pub(super) fn back_to(&mut self, number: u32) {
+        let at = usize::try_from(number).unwrap_or(0);
+        self.now = if at < self.all.len() { at } else { 0 };
+    }
+
     /// The one with this number; the agent himself if there is none.
     pub(super) fn at(&self, number: u32) -> &Speaker {
         let at = usize::try_from(number).unwrap_or(0);
@@ -92,6 +98,10 @@ mod tests {
         assert_eq!(*speakers.at(0), Speaker::default());
         assert_eq!(*speakers.at(99), Speaker::default());
         assert_eq!(speakers.use_language("es-ES"), 2, "the same again");
+        speakers.back_to(0);
+        assert_eq!(speakers.use_voice("spanish"), 1, "without the language");
+        speakers.back_to(99);
+        assert_eq!(speakers.use_voice("spanish"), 1);
     }
 
     #[test]

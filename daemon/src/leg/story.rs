@@ -100,6 +100,14 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
             metrics.replies_wasted.inc();
             ("wasted", "", 0, json!({"turn": turn}))
         }
+        Note::NoWords { spoke_ms } => {
+            metrics.turns_without_words.inc();
+            ("no_words", "", *spoke_ms, Value::Null)
+        }
+        Note::Withdrawn { turn } => {
+            metrics.turns_withdrawn.inc();
+            ("withdrawn", "", 0, json!({"turn": turn}))
+        }
         Note::Resumed {
             utterance,
             silent_ms,

@@ -89,13 +89,15 @@ impl Stream {
     }
 
     /// `turn` and every turn before it is no longer wanted: nothing more of them comes out, and the plugin is told;
-    /// `data` goes with it. Turn 0 is outside all turns and never cancelled.
-    pub fn cancel(&mut self, turn: u32, data: &[u8]) {
+    /// `flags` and `data` go with it. Turn 0 is outside all turns and never cancelled.
+    pub fn cancel(&mut self, turn: u32, flags: u16, data: &[u8]) {
         if turn != 0 {
             // First the ring, then the plugin: what it says in answer is already refused.
             self.reader.cancel(turn);
             if self.life == Life::Well {
-                self.deliver(&VpEvent::new(kind::CANCEL, turn, data));
+                let mut event = VpEvent::new(kind::CANCEL, turn, data);
+                event.flags = flags;
+                self.deliver(&event);
             }
         }
     }

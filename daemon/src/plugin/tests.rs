@@ -371,7 +371,7 @@ fn after_a_barge_in_nothing_of_the_old_turn_is_heard() {
     let mut stream = bench.open("{}").start(role::TTS, "").unwrap();
     stream.send(kind::SPEAK, 0, 4, 0, b"100000").unwrap();
     assert_eq!(stream.next().unwrap().turn, 4);
-    stream.cancel(4, &[]);
+    stream.cancel(4, 0, &[]);
     let expected = (kind::TEXT, 5, "told; late answer got 2".to_owned());
     assert_eq!(said(&mut stream), Some(expected));
     assert_eq!(said(&mut stream), None);
@@ -381,7 +381,7 @@ fn after_a_barge_in_nothing_of_the_old_turn_is_heard() {
         Some((kind::AUDIO, 5, "\u{5}\u{5}\u{5}".to_owned()))
     );
     assert_eq!(said(&mut stream), Some((kind::DONE, 5, String::new())));
-    stream.cancel(0, &[]);
+    stream.cancel(0, 0, &[]);
     assert_eq!(
         said(&mut stream),
         None,
@@ -399,7 +399,7 @@ fn a_fault_is_told_once_and_ends_the_stream() {
         assert_eq!(stream.send(kind::DTMF, 0, 0, 0, digit), Err(fault));
         assert_eq!(generation.panics(), panics);
         assert_eq!(stream.send(kind::TEXT, 0, 1, 0, b""), Err(Fault::Gone));
-        stream.cancel(1, &[]);
+        stream.cancel(1, 0, &[]);
         assert_eq!(stream.fault(), Some(Fault::Gone));
         assert_eq!(said(&mut stream), None, "half an answer is not shown");
         assert!(stream.is_idle());

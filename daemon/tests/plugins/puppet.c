@@ -91,6 +91,7 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
     switch (event->kind) {
     case VP_SPEECH_START: note(me, "START"); break;
     case VP_PARTIAL: note(me, "PARTIAL"); break;
+    case VP_CANCEL: note(me, event->flags & VP_WITHDRAWN ? "WITHDRAWN" : "CANCEL"); break;
     case VP_DTMF: me->digit = (char)event->data.ptr[0]; break;
     case VP_TEXT:
       note(me, "TEXT");

@@ -430,6 +430,14 @@ impl Stream<'_> {
         self.tell(kind::CANCEL, turn, &[])
     }
 
+    /// As when the caller goes on before he has heard a word of the answer.
+    pub fn withdraw(&self, turn: u32) -> i32 {
+        self.give_up(turn);
+        let mut event = VpEvent::new(kind::CANCEL, turn, &[]);
+        event.flags = flag::WITHDRAWN;
+        self.send(&[event])
+    }
+
     /// Only the first half of that: the plugin learns it at its next write.
     pub fn give_up(&self, turn: u32) {
         let mut state = self.ring.state.lock().unwrap();

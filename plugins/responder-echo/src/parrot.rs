@@ -54,6 +54,7 @@ impl Parrot {
                 sound: Vec::new(),
                 said: 0,
                 turn: None,
+                of: 0,
             },
         }
     }
@@ -70,10 +71,19 @@ impl Parrot {
                 self.lead.keep_newest(rest);
                 self.answer.said = 0;
                 self.answer.turn = Some(turn);
+                self.answer.of = turn;
                 self.answer.go_on(out);
             }
             InlineEvent::Writable => self.answer.go_on(out),
-            InlineEvent::Cancelled { turn, .. } => self.answer.cancel(turn),
+            InlineEvent::Cancelled {
+                turn, withdrawn, ..
+            } => {
+                self.answer.cancel(turn);
+                if withdrawn && turn == self.answer.of && !self.kept.on {
+                    // He had not finished: what follows is said back behind it.
+                    self.kept.sound = std::mem::take(&mut self.answer.sound);
+                }
+            }
             // A key is no sound of the caller's, and words are not ours to say.
             _ => {}
         }
@@ -196,6 +206,8 @@ struct Answer {
     said: usize,
     /// The turn that is being answered; `None` once that is done.
     turn: Option<u32>,
+    /// The turn it is the sound of.
+    of: u32,
 }
 
 impl Answer {

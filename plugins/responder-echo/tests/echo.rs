@@ -196,6 +196,21 @@ fn caller_who_interrupts_is_heard_from_his_first_syllable() {
 }
 
 #[test]
+fn who_had_not_finished_is_said_back_from_the_beginning() {
+    let plugin = opened("parrot");
+    let stream = parrot(&plugin);
+    play(&stream, 1, "[ab]..!");
+    stream.withdraw(1);
+    play(&stream, 2, ".[cd]!");
+    stream.withdraw(2);
+    play(&stream, 3, "[ef]!");
+    assert_eq!(drawn(&stream.take()), "ab...cdef|");
+    stream.withdraw(2);
+    play(&stream, 4, "[gh]!");
+    assert_eq!(drawn(&stream.take()), "gh|", "that is long past");
+}
+
+#[test]
 fn half_a_minute_is_kept_and_the_rest_is_said_to_be_lost() {
     let plugin = opened("parrot");
     let stream = plugin.start_with(role::RESPONDER, "{}", 400_000).unwrap();

@@ -119,6 +119,7 @@ impl Responder for FlowResponder {
             begun: false,
             owed: VecDeque::new(),
             recording: None,
+            before: None,
         };
         let ended = visit.run().await;
         // He has hung up in the middle of a message: what he said so far is one.
@@ -214,6 +215,8 @@ struct Visit<'d> {
     /// What came out of a webhook while nobody listened: to be done when there is a turn to do it in.
     owed: VecDeque<Action>,
     recording: Option<Recording>,
+    /// Where he was before his latest turn, unless something was done in it that cannot be taken back.
+    before: Option<(u32, bool, Walk)>,
 }
 
 impl Visit<'_> {
@@ -243,10 +246,16 @@ impl Visit<'_> {
                         recording.speech();
                     }
                 }
+                Event::Cancelled {
+                    turn,
+                    withdrawn: true,
+                    ..
+                } => self.take_back(turn),
                 Event::Cancelled { heard, .. } if heard.trim().is_empty() => {
                     self.walk.was_not_heard()
                 }
-                Event::TurnOver { .. } => {
+                Event::TurnOver { turn } => {
+                    self.before = Some((turn, self.begun, self.walk.clone()));
                     let key = || keys.pop_front().map(Input::Digit);
                     let input = said.take().or_else(key).unwrap_or(Input::Spoke(None));
                     self.turn(input).await?;
@@ -255,6 +264,14 @@ impl Visit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// He had not finished: what he said comes again with the rest, and is heard where he was.
+    fn take_back(&mut self, turn: u32) {
+        match self.before.take() {
+            Some((of, begun, walk)) if of == turn => (self.begun, self.walk) = (begun, walk),
+            _ => self.walk.was_not_heard(),
+        }
     }
 
     async fn turn(&mut self, input: Input) -> Result<()> {
@@ -333,6 +350,7 @@ impl Visit<'_> {
 
     /// The tone, and a file for what follows; what to do instead if there is none.
     async fn record(&mut self, node: NodeId, said: usize) -> Result<Vec<Action>> {
+        self.before = None;
         let Kind::Voicemail(voicemail) = &self.desk.flow.nodes[node].kind else {
             return Ok(Vec::new());
         };
@@ -361,6 +379,7 @@ impl Visit<'_> {
 
     /// Asks a webhook, and keeps listening meanwhile; `None` if the call ends before there is an answer.
     async fn ask(&mut self, node: NodeId) -> Result<Option<core::result::Result<Answer, String>>> {
+        self.before = None;
         let Kind::Webhook(webhook) = &self.desk.flow.nodes[node].kind else {
             return Ok(None);
         };

@@ -87,7 +87,7 @@ enum Waits {
 }
 
 /// A caller's way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Walk {
     flow: Arc<Flow>,
     at: NodeId,

@@ -118,7 +118,14 @@ impl Conversation {
     pub(crate) fn learn(&mut self, event: Event) -> Learned {
         match event {
             Event::TurnOver { turn } => return Learned::Asked(turn, self.turn_over(turn)),
-            Event::Cancelled { turn, heard } => {
+            Event::Cancelled {
+                turn,
+                heard,
+                withdrawn,
+            } => {
+                if withdrawn {
+                    self.forget(turn);
+                }
                 self.interrupted(turn, heard);
                 return Learned::Cancelled(turn);
             }
@@ -259,6 +266,16 @@ impl Conversation {
         }
     }
 
+    /// What he said in this turn comes again in the next.
+    fn forget(&mut self, turn: u32) {
+        let bytes = &mut self.history_bytes;
+        self.history.retain(|(of, entry)| {
+            let forgotten = *of == turn && matches!(entry, Entry::Caller(_));
+            *bytes -= if forgotten { entry.bytes() } else { 0 };
+            !forgotten
+        });
+    }
+
     fn remember(&mut self, turn: u32, entry: Option<Entry>) {
         let Some(entry) = entry else { return };
         self.history_bytes += entry.bytes();
@@ -365,6 +382,7 @@ mod tests {
         talk.learn(Event::Cancelled {
             turn: 1,
             heard: "How can I".into(),
+            withdrawn: false,
         });
         let second = body(&mut talk, 2, &Asked::Turn(Some("a taxi".into())));
         assert_eq!(
@@ -388,6 +406,7 @@ mod tests {
         talk.learn(Event::Cancelled {
             turn: 3,
             heard: String::new(),
+            withdrawn: false,
         });
         for asked in [
             Asked::Silence(1),
@@ -408,6 +427,7 @@ mod tests {
         let mut talk = conversation();
         let cancelled = |turn, heard: &str| Event::Cancelled {
             turn,
+            withdrawn: false,
             heard: heard.into(),
         };
         talk.learn(cancelled(1, "How can"));
@@ -432,6 +452,7 @@ mod tests {
         talk.learn(Event::Cancelled {
             turn: 6,
             heard: "x".into(),
+            withdrawn: false,
         });
         assert_eq!(talk.history_bytes, 3 * long.len() + 1);
         for turn in 0..=MAX_HISTORY as u32 {

@@ -74,6 +74,8 @@ fn letter(output: &Output) -> char {
             Note::Failed { .. } => 'f',
             Note::Transcript { .. } => 'T',
             Note::Wasted { .. } => 'W',
+            Note::Withdrawn { .. } => 'J',
+            Note::NoWords { .. } => 'N',
             Note::Resumed { .. } => 'R',
             Note::ResponderReplaced { .. } => 'V',
             Note::TranscriberReplaced { .. } => 'U',

@@ -480,6 +480,8 @@ const EXPECTED: &[&str] = &[
     MOMENT,
     "SaidSoFar",
     "Wasted",
+    "Withdrawn",
+    "NoWords",
     "Forget",
     "turn: silence",
     "turn: finished sentence",
@@ -583,6 +585,8 @@ fn planted_bugs_are_found() {
         Planted::SpeaksBeforeTheEnd,
         Planted::AnswersOtherWords,
         Planted::AsksTwice,
+        Planted::ForgetsTheUnanswered,
+        Planted::AnswersCoughs,
     ] {
         let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| play(seed, Some(bug)).err());
         assert!(

@@ -234,17 +234,16 @@ fn a_caller_who_goes_on_while_his_words_are_awaited_is_in_the_same_turn() {
 }
 
 #[test]
-fn no_words_are_no_error() {
+fn no_words_are_no_error_and_no_turn() {
     let world = chart(reader()).words([('A', " ")]).shows("rfT").plays(
         "
         caller  ssssssssssssss...............
         words   ...................A.........
-        bot     .....................11111111
+        bot     .............................
         log                        T
-        log                        r
         ",
     );
-    assert_eq!(asked(&world), [None]);
+    assert_eq!(asked(&world), [None; 0]);
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub(super) struct World {
     unfinished: BTreeSet<Utterance>,
     asked: Turn,
     in_flight: Option<Turn>,
+    /// The latest turn that was answered with sound of the responder's own.
+    sounded_turn: Turn,
     /// When it was asked, if another could answer and nothing has come of it.
     unanswered_since: Option<CallTime>,
     /// The turn about which somebody was asked before it had ended.
@@ -141,6 +143,7 @@ impl World {
             unfinished: BTreeSet::new(),
             asked: 0,
             in_flight: None,
+            sounded_turn: 0,
             unanswered_since: None,
             early: None,
             turn_ended: false,

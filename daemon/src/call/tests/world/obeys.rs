@@ -14,12 +14,18 @@ impl World {
         let mut barged_in = false;
         let mut taken_back = None;
         let mut firm_cut = false;
+        let mut unanswered = false;
+        let mut cut = false;
         while let Some(output) = self.call.poll_output() {
             self.log.push((self.now, output.clone()));
             if self.done.is_some() {
                 return self.wrong(format!("{output:?} after the end"));
             }
             let whole = self.whole.take();
+            cut |= matches!(
+                output,
+                Output::Clear | Output::Forget | Output::Cancel { .. } | Output::CancelReply { .. }
+            );
             match output {
                 Output::Respond {
                     turn,
@@ -107,7 +113,17 @@ impl World {
                     self.speaking = None;
                     self.unheard_since = None;
                 }
-                Output::CancelReply { turn, heard } => {
+                Output::CancelReply {
+                    turn,
+                    heard,
+                    withdrawn,
+                } => {
+                    if withdrawn && !heard.is_empty() {
+                        self.wrong(format!("turn {turn} is withdrawn; {heard:?} was heard"));
+                    }
+                    let speech = matches!(self.prompts.last(), Some((Prompt::Speech { .. }, _)));
+                    unanswered =
+                        speech && !withdrawn && heard.is_empty() && self.sounded_turn < turn;
                     if self.early.is_some() && !heard.is_empty() {
                         self.wrong(format!(
                             "{heard:?} was heard of an answer that was held back"
@@ -169,9 +185,37 @@ impl World {
                     self.owed.insert(utterance);
                 }
                 Output::Note(Note::Wasted { turn }) => {
+                    let cancelled = self.log.iter().rev().find_map(|(_, output)| match output {
+                        Output::CancelReply {
+                            turn: of,
+                            withdrawn,
+                            ..
+                        } => Some((*of, *withdrawn)),
+                        _ => None,
+                    });
+                    if cancelled != Some((turn, true)) {
+                        self.wrong(format!("turn {turn} was wasted and not withdrawn"));
+                    }
                     if self.early.take() != Some(turn) || self.in_flight.is_some() {
                         self.wrong(format!("turn {turn} was wasted, which was not held back"));
                     }
+                }
+                Output::Note(Note::Withdrawn { turn }) => {
+                    if turn != self.asked {
+                        self.wrong(format!(
+                            "turn {turn} is withdrawn after turn {}",
+                            self.asked
+                        ));
+                    }
+                    self.listener.withdrawn();
+                }
+                Output::Note(Note::CallerStarted { turn }) => {
+                    if unanswered {
+                        self.wrong(format!(
+                            "turn {turn} begins, and the one before is forgotten"
+                        ));
+                    }
+                    self.listener.began(cut);
                 }
                 Output::Note(Note::BargeIn { .. }) => barged_in = true,
                 Output::Note(Note::ResponderReplaced { responder, .. }) => {
@@ -218,6 +262,12 @@ impl World {
                         ));
                     }
                 }
+                Output::Note(Note::NoWords { .. }) => {
+                    if let Some(wrong) = self.listener.no_words() {
+                        self.wrong(wrong);
+                    }
+                }
+                Output::Note(Note::Failed { .. }) => unanswered = false,
                 Output::HeardWhole { .. }
                 | Output::HangUp
                 | Output::SaidSoFar { .. }
@@ -225,12 +275,10 @@ impl World {
                     Note::Said { .. }
                     | Note::Transcript { .. }
                     | Note::TranscriberReplaced { .. }
-                    | Note::CallerStarted { .. }
                     | Note::Answered { .. }
                     | Note::Digit { .. }
                     | Note::NoInput { .. }
                     | Note::VoiceReplaced { .. }
-                    | Note::Failed { .. }
                     | Note::Ended { .. },
                 ) => {}
             }

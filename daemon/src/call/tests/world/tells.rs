@@ -157,6 +157,7 @@ impl World {
                     return; // the ring drops it
                 }
                 self.mixed |= self.speaking.is_some();
+                self.sounded_turn = self.sounded_turn.max(turn);
                 self.mouth.add(Owner::Responder(turn), *samples);
                 Reply::Audio { samples: *samples }
             }
