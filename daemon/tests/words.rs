@@ -200,6 +200,8 @@ fn a_responder_acts_once_for_each_action_and_what_cannot_be_done_is_told() {
         ("17", &"order".into())
     );
     assert_eq!(texts(&record, "note"), ["wants a callback"]);
+    let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
+    assert_eq!(call["variables"], serde_json::json!({"order": "17"}));
     let failed: Vec<String> = rows(&record, "failed")
         .into_iter()
         .map(|(_, detail)| format!("{}: {}", detail["step"], detail["error"]))
@@ -258,6 +260,25 @@ fn a_responder_that_hangs_gives_way_to_its_fallback_which_answers_the_same_turn(
             .contains("a responder failed, another answers from now on")
     );
     assert_eq!(daemon.counts("plugin_failures")["responder"], 1);
+}
+
+#[test]
+fn a_fallback_that_comes_to_a_call_knows_what_was_said() {
+    let daemon = daemon(
+        "says = \"say One.|history\"",
+        "fallback_responder = \"second\"",
+        "[plugins.second]\nlibrary = \"./libpuppet.so\"",
+    );
+    let record = record(&daemon, &speak(&daemon, 2));
+    assert_eq!(rows(&record, "responder_replaced").len(), 1, "{record:#?}");
+    assert_eq!(
+        texts(&record, "said"),
+        [
+            "One.",
+            "{\"caller\":\"say One.\"},{\"agent\":\"One.\",\"interrupted\":false}"
+        ],
+        "{record:#?}"
+    );
 }
 
 #[test]

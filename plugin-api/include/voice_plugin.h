@@ -305,9 +305,16 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   { "call":     { "sid": "CA...", "from": "+43...", "to": "+1...", "parameters": { "name": "text" } },
  *     "format":   { "encoding": "mulaw", "rate": 8000 },
  *     "language": "en",
+ *     "history":  [ {"agent": "Hello. How can", "interrupted": true}, {"caller": "a table for two"}, {"digit": "5"} ],
+ *     "variables": { "order": "17" },
  *     "settings": { keys of [voices.NAME] or [transcribers.NAME] but for plugin and fallback } }
  *
  *   format     what a voice has to produce, what a transcriber gets, what a responder gets and gives (mulaw 8000).
+ *   language   what is spoken at present.
+ *   history    for a responder: what was said so far, if it comes to a call that has begun, as a fallback or again after
+ *              it had fallen. Of the agent what was heard, of the caller what a responder was asked about and was not
+ *              withdrawn; what it is asked next is not yet among it. The latest 200 entries and 16 KiB.
+ *   variables  for a responder: what was "set" before, see ACTION.
  *
  * The data of an ACTION:
  *
@@ -323,7 +330,7 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   {"do": "voice", "voice": "spanish"}         what is said from now on is said by this one of [voices.NAME]
  *   {"do": "language", "language": "es-ES"}     and in this language, which whoever listens expects from now on
  *   {"do": "silence", "after_ms": 5000}         the next silence is told after so long; 0: the agent's own time again
- *   {"do": "set", "name": "order", "value": "17"}   keep a variable with the call
+ *   {"do": "set", "name": "order", "value": "17"}   keep a variable with the call, 64 at most
  *   {"do": "note", "text": "wants a callback"}      keep a note with the call
  *
  * The data of RETURNED: {"after": "transfer", "outcome": "completed"}; `after` is "transfer", "digits" or "stream" (it

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -35,8 +35,61 @@ pub struct StartInfo {
     pub format: Format,
     /// The agent's language, as in `en` or `de-AT`; empty when none is set.
     pub language: String,
+    /// What was said in the call so far, oldest first; only for a responder, and empty unless it comes to a call that has
+    /// begun: as a fallback, or again after it had fallen.
+    #[serde(deserialize_with = "known")]
+    pub history: Vec<Said>,
+    /// The variables that responders have kept with the call.
+    pub variables: BTreeMap<String, String>,
     /// The keys of `[voices.NAME]` or `[transcribers.NAME]` that are meant for the plugin.
     pub settings: Value,
+}
+
+/// A piece of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Said {
+    /// What the caller said.
+    Caller(String),
+    /// A key he pressed, where keys are turns.
+    Digit(char),
+    /// What he heard of the agent.
+    Agent {
+        /// The words.
+        text: String,
+        /// There was more, but he heard no more of it.
+        interrupted: bool,
+    },
+}
+
+/// The pieces that this version knows.
+fn known<'de, D: Deserializer<'de>>(from: D) -> core::result::Result<Vec<Said>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Piece {
+        caller: Option<String>,
+        digit: Option<char>,
+        agent: Option<String>,
+        interrupted: bool,
+    }
+    let said = |piece: Piece| match piece {
+        Piece {
+            caller: Some(text), ..
+        } => Some(Said::Caller(text)),
+        Piece {
+            digit: Some(digit), ..
+        } => Some(Said::Digit(digit)),
+        Piece {
+            agent: Some(text),
+            interrupted,
+            ..
+        } => Some(Said::Agent { text, interrupted }),
+        Piece { .. } => None,
+    };
+    Ok(Vec::<Piece>::deserialize(from)?
+        .into_iter()
+        .filter_map(said)
+        .collect())
 }
 
 /// A configuration without keys: any key is refused by name.
@@ -103,6 +156,24 @@ mod tests {
         assert_eq!(info.call.parameters["k"], "v");
         assert_eq!(info.format, Format::s16le(16000));
         assert_eq!(info.settings["speed"], 2);
+    }
+
+    #[test]
+    fn a_conversation_so_far_is_read_and_what_is_not_known_is_passed_over() {
+        let info = start_info(
+            br#"{"history":[{"agent":"Hello","interrupted":true},{"caller":"hi"},{"later":1},{"digit":"5"}],
+                 "variables":{"order":"17"}}"#,
+        )
+        .unwrap();
+        let agent = Said::Agent {
+            text: "Hello".into(),
+            interrupted: true,
+        };
+        assert_eq!(
+            info.history,
+            [agent, Said::Caller("hi".into()), Said::Digit('5')]
+        );
+        assert_eq!(info.variables["order"], "17");
     }
 
     #[test]

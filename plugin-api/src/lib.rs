@@ -110,7 +110,7 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::format::{Encoding, Format};
     pub use crate::host::{Host, Level};
-    pub use crate::info::{CallInfo, Nothing, StartInfo};
+    pub use crate::info::{CallInfo, Nothing, Said, StartInfo};
     pub use crate::inline::{Inline, InlineEvent};
     pub use crate::millis::Millis;
     pub use crate::out::{Out, Sent};

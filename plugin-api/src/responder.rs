@@ -1,6 +1,7 @@
 //! Responders that take their time: the caller's turns in, words or sound out, from a future on the plugin's own
 //! thread. For work without waiting there is `inline.rs`.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::export::{schema, Role};
 use crate::format::Format;
 use crate::host::Host;
 use crate::inbox::{Inbox, Over, Taken};
-use crate::info::{config, CallInfo, StartInfo};
+use crate::info::{config, CallInfo, Said, StartInfo};
 use crate::out::{failed_text, OutHandle, HANG_UP};
 use crate::panics::Contained;
 use crate::secret::Wiped;
@@ -378,6 +379,17 @@ impl Call {
     /// The call.
     pub fn info(&self) -> &CallInfo {
         &self.info.call
+    }
+
+    /// What was said in the call before this responder came to it, oldest first: as a fallback, or again after it had
+    /// fallen. Empty where it answers from the beginning.
+    pub fn history(&self) -> &[Said] {
+        &self.info.history
+    }
+
+    /// The variables that were kept with the call before that.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.info.variables
     }
 
     /// The agent's language; may be empty.

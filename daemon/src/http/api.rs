@@ -123,7 +123,7 @@ pub(super) async fn call(
     let store = desk.house.store.clone();
     let wanted = sid.to_owned();
     match read(move || store.call(&wanted)).await {
-        Ok(Some(record)) => json(&call_json(&record)),
+        Ok(Some(record)) => json(&whole_call(&record)),
         Ok(None) => problem(StatusCode::NOT_FOUND, &format!("there is no call {sid}")),
         Err(answer) => answer,
     }
@@ -158,6 +158,13 @@ pub(super) fn call_json(call: &CallRecord) -> Value {
         "agent": call.agent,
         "ended_reason": call.ended_reason,
     })
+}
+
+/// The same with what is too much for a list: the variables.
+pub(super) fn whole_call(call: &CallRecord) -> Value {
+    let mut json = call_json(call);
+    json["variables"] = json!(call.variables);
+    json
 }
 
 pub(super) fn timestamp(unix_ms: u64) -> String {

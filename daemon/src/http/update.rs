@@ -6,7 +6,7 @@
 
 use super::access::{Visitor, Wish, admit};
 use super::answer::{Answer, json, problem};
-use super::api::{call_json, read};
+use super::api::{read, whole_call};
 use super::body;
 use super::desk::Desk;
 use crate::call::Why;
@@ -35,7 +35,7 @@ const HANG_UP_MS: u64 = 2000;
 const HANG_UP_LOOK_MS: u64 = 20;
 
 /// Fields that are what they are.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 8] = [
     "id",
     "call_sid",
     "created_at",
@@ -43,6 +43,7 @@ const FIXED: [&str; 7] = [
     "direction",
     "agent",
     "ended_reason",
+    "variables",
 ];
 
 /// Statuses an ended call may be corrected to.
@@ -70,11 +71,11 @@ pub(super) async fn put(
     };
     let actor = Actor { visitor, ip };
     match plan(&record, &wanted) {
-        Ok(Plan::Nothing) => json(&call_json(&record)),
+        Ok(Plan::Nothing) => json(&whole_call(&record)),
         Ok(Plan::HangUp) => match hang_up(desk, &record, &actor).await {
-            Ok(record) if is_final(&record.status) => json(&call_json(&record)),
+            Ok(record) if is_final(&record.status) => json(&whole_call(&record)),
             Ok(record) => {
-                let mut answer = json(&call_json(&record));
+                let mut answer = json(&whole_call(&record));
                 *answer.status_mut() = StatusCode::ACCEPTED;
                 answer
             }
@@ -82,7 +83,7 @@ pub(super) async fn put(
         },
         Ok(Plan::Correct(change, before)) => {
             match correct(desk, &record, change, before, &actor).await {
-                Ok(record) => json(&call_json(&record)),
+                Ok(record) => json(&whole_call(&record)),
                 Err(answer) => *answer,
             }
         }
@@ -280,7 +281,7 @@ impl Refused {
 
 /// Compares what is wanted with what is there. Pure.
 fn plan(record: &CallRecord, wanted: &Map<String, Value>) -> Result<Plan, Refused> {
-    let is = call_json(record);
+    let is = whole_call(record);
     if let Some(unknown) = wanted.keys().find(|name| is.get(name.as_str()).is_none()) {
         return Err(Refused::Unknown(unknown.clone()));
     }
@@ -449,7 +450,7 @@ mod tests {
     #[test]
     fn a_record_sent_back_as_it_was_changes_nothing() {
         for status in ["in-progress", "completed"] {
-            let whole = call_json(&record(status));
+            let whole = whole_call(&record(status));
             assert_eq!(planned(status, whole), Ok(Plan::Nothing));
         }
         assert_eq!(planned("completed", json!({})), Ok(Plan::Nothing));

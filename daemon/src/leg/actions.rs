@@ -9,7 +9,7 @@ use serde_json::Value;
 const MAX_DIGITS: usize = 64;
 
 /// Longest name of a voice or a variable, and longest language tag.
-const MAX_NAME_BYTES: usize = 64;
+pub(super) const MAX_NAME_BYTES: usize = 64;
 
 /// Longest value of a variable: a sentence or two.
 pub(super) const MAX_VALUE_BYTES: usize = 1000;

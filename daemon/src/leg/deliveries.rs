@@ -225,6 +225,9 @@ impl Leg {
                 Reply::Speaker(speaker)
             }
             Ok(Action::Set { name, value }) => {
+                if let Err(full) = self.history.set(&name, &value) {
+                    return self.complain(full);
+                }
                 return self.keep(|leg| story::variable(&leg.house, &leg.guest, &name, &value));
             }
             Ok(Action::Note(text)) => {
@@ -237,6 +240,19 @@ impl Leg {
             Err(refused) => return self.complain(refused.text),
         };
         self.call.handle_input(at, Input::Reply { turn, reply });
+    }
+
+    /// Whoever listens is told what this speaker's caller speaks, and so is a responder that comes to the call.
+    pub(super) fn expect_language_of(&mut self, speaker: u32) {
+        let language = &self.speakers.at(speaker).language;
+        let own = &self.guest.agent.language;
+        (self.responder.language).clone_from(language.as_ref().unwrap_or(own));
+        for listener in [&mut self.transcriber, &mut self.endpointer]
+            .into_iter()
+            .flatten()
+        {
+            listener.expect(language.as_deref());
+        }
     }
 
     /// Something the responder asked for cannot be; its answer goes on.

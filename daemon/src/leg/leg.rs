@@ -4,6 +4,7 @@
 //! out is read next door in `deliveries`. What is not here: any decision about who speaks, any byte of the websocket's
 //! framing.
 
+use super::history::History;
 use super::listener::Listener;
 use super::mouth::{Ask, Mouth, Scratch};
 use super::outbox::Outbox;
@@ -41,7 +42,9 @@ pub(super) struct Leg {
     pub(super) mouth: Mouth,
     /// The agent's voice and language, and those that were asked for.
     pub(super) speakers: Speakers,
-    /// Variables and notes that were kept for the responder.
+    /// What was said so far, and kept.
+    pub(super) history: History,
+    /// How often something was kept for the responder.
     pub(super) kept: u32,
     /// Has the line looked at before its next tick.
     pub(super) bell: Option<Waker>,
@@ -96,6 +99,7 @@ impl Leg {
             endpointer: None,
             mouth: Mouth::new(bell.clone()),
             speakers: Speakers::new(),
+            history: History::default(),
             kept: 0,
             bell,
             turn: 0,
@@ -109,7 +113,10 @@ impl Leg {
             over: None,
             guest,
         };
-        if let Err(text) = leg.responder.start(&leg.house, &leg.guest, now) {
+        if let Err(text) = leg
+            .responder
+            .start(&leg.house, &leg.guest, &leg.history, now)
+        {
             leg.responder.fault = Some(text);
         }
         // A responder that takes turns by itself says so while it starts.
@@ -355,8 +362,10 @@ impl Leg {
             } => {
                 self.turn = turn;
                 let what = (turn, &prompt, responder);
+                let (house, guest, history) = (&self.house, &self.guest, &self.history);
                 self.responder
-                    .ask(&self.house, &self.guest, what, self.heard, now);
+                    .ask(house, guest, what, history, self.heard, now);
+                self.history.asked(turn, &prompt);
             }
             Output::SpeechStarted { turn } => {
                 self.turn = turn;
@@ -406,6 +415,7 @@ impl Leg {
             } => {
                 self.responder.cancel(turn, &heard, withdrawn);
                 if withdrawn {
+                    self.history.forget(turn);
                     let speaker = self.call.speaker();
                     self.speakers.back_to(speaker);
                     self.expect_language_of(speaker);
@@ -467,7 +477,19 @@ impl Leg {
             Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. } => {
                 self.mouth.failed(&self.house, now);
             }
-            Note::ResponderReplaced { responder, .. } => {
+            Note::Heard {
+                text,
+                heard_bytes,
+                whole,
+                ..
+            } => {
+                let heard = text.get(..*heard_bytes).unwrap_or(text);
+                self.history.heard(heard, *whole);
+            }
+            Note::ResponderReplaced {
+                turn, responder, ..
+            } => {
+                self.history.forget(*turn); // the next one is asked the same
                 self.responder.replaced(&self.house, *responder, now);
             }
             Note::TranscriberReplaced {

@@ -12,6 +12,7 @@
 //!                                │    └── voices   starting one that speaks
 //!                                ├── listener    who hears the caller: a transcriber, an endpointer
 //!                                ├── responder   who answers
+//!                                │    └── history    what one who comes later is told
 //!                                ├── deliveries  what all of them put out, into the core
 //!                                └── story       what happened, into store, log and metrics
 //!
@@ -26,6 +27,7 @@
 mod actions;
 mod admission;
 mod deliveries;
+mod history;
 // The room is named after what lives in it.
 #[allow(clippy::module_inception)]
 mod leg;

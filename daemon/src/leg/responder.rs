@@ -5,6 +5,7 @@
 //! turn costs a turn and not the call. Which one of the line is asked is the core's decision. What it answers is read
 //! next door in `deliveries`, where it is known to whom it belongs.
 
+use super::history::History;
 use super::lineup::{facts, in_words, not_started};
 use super::rests::Asked;
 use super::{Guest, House};
@@ -20,7 +21,8 @@ pub(super) struct Responder {
     names: Vec<String>,
     /// Who is at work.
     place: usize,
-    language: String,
+    /// What is spoken: the agent's language, or what was asked for.
+    pub(super) language: String,
     pub(super) stream: Option<Stream>,
     /// Who is behind the stream, for those that count failures.
     asked: Option<Asked>,
@@ -61,6 +63,7 @@ impl Responder {
         &mut self,
         house: &House,
         guest: &Guest,
+        history: &History,
         now: Instant,
     ) -> Result<(), String> {
         let roster = house.roster.now();
@@ -86,6 +89,8 @@ impl Responder {
             "call": facts(guest),
             "format": {"encoding": "mulaw", "rate": frame::RATE},
             "language": self.language,
+            "history": history.entries(),
+            "variables": history.variables(),
             "settings": {},
         });
         self.hears_audio = generation.library().describe().hears_audio;
@@ -119,6 +124,7 @@ impl Responder {
         house: &House,
         guest: &Guest,
         (turn, prompt, place): (Turn, &Prompt, u32),
+        history: &History,
         at: u64,
         now: Instant,
     ) {
@@ -133,7 +139,7 @@ impl Responder {
         let count = |n: usize| u32::try_from(n).unwrap_or(0);
         self.begun = Some((turn, count(place), count(last - place)));
         let fresh = self.stream.is_none();
-        if let Err(text) = self.start(house, guest, now) {
+        if let Err(text) = self.start(house, guest, history, now) {
             self.fault = Some(text);
             return;
         }

@@ -216,6 +216,14 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
 
 /// A variable that the responder keeps with the call.
 pub(super) fn variable(house: &House, guest: &Guest, name: &str, value: &str) {
+    house.store.change_call(
+        &guest.call_sid,
+        CallChange {
+            variables: [(name.to_owned(), value.to_owned())].into(),
+            at_ms: unix_ms(),
+            ..CallChange::default()
+        },
+    );
     row(house, guest, "variable", value, 0, json!({"name": name}));
 }
 

@@ -46,8 +46,8 @@ pub use error::{AccountError, OpenError, ReadError, WriteError};
 pub use query::{CallQuery, EventQuery, MAX_PAGE_ROWS, MAX_SCAN_ROWS, Page};
 pub use queue::{QUEUE_CONTROL, QUEUE_EVENTS, QUEUE_EVENTS_BYTES, QUEUE_OPENS};
 pub use record::{
-    CallChange, CallRecord, Event, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, NewCall,
-    NewEvent, is_final,
+    CallChange, CallRecord, Event, MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_VARIABLES,
+    NewCall, NewEvent, is_final,
 };
 pub use schema::{DAMAGED_EVENT, RESTARTED, RESTARTED_EVENT};
 

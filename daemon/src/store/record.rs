@@ -2,9 +2,14 @@
 //! No table, no thread, no clock; the words inside (which status, which event) belong to whoever writes them.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Longest name kept: sids, numbers, statuses, agents, event names, addresses. A carrier's sid has 34 bytes, a SIP address seldom 100.
 pub const MAX_NAME_BYTES: usize = 256;
+/// Variables of one call; more are not kept. A form has a few dozen fields.
+pub const MAX_VARIABLES: usize = 64;
+/// Longest value of a variable.
+const MAX_VALUE_BYTES: usize = 1000;
 /// Longest text of an event: about ten minutes of speech in words, far above one utterance.
 pub const MAX_TEXT_BYTES: usize = 8 << 10;
 /// Longest detail of an event, as JSON. A longer one is replaced by `{"too_long_bytes": n}`.
@@ -38,6 +43,9 @@ pub struct CallRecord {
     pub updated_at_ms: u64,
     /// Why it ended; empty while it runs.
     pub ended_reason: String,
+    /// What the responder kept with it, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A call to be opened.
@@ -72,6 +80,8 @@ pub struct CallChange {
     pub from_number: Option<String>,
     /// Who was called, corrected by hand.
     pub to_number: Option<String>,
+    /// Variables to be kept; others stay.
+    pub variables: BTreeMap<String, String>,
     /// Now, unix ms.
     pub at_ms: u64,
 }
@@ -172,6 +182,7 @@ impl NewCall {
             created_at_ms: self.at_ms,
             updated_at_ms: self.at_ms,
             ended_reason: String::new(),
+            variables: BTreeMap::new(),
         }
     }
 
@@ -203,6 +214,12 @@ impl CallChange {
         for text in texts.into_iter().flatten() {
             cut(text, MAX_NAME_BYTES);
         }
+        let variables = std::mem::take(&mut self.variables).into_iter();
+        let bounded = |(variable, mut value): (String, String)| {
+            cut(&mut value, MAX_VALUE_BYTES);
+            (name(&variable), value)
+        };
+        self.variables = variables.take(MAX_VARIABLES).map(bounded).collect();
         self
     }
 }
@@ -225,6 +242,12 @@ impl CallRecord {
         ] {
             if let Some(new) = new {
                 field.clone_from(new);
+            }
+        }
+        for (name, value) in &change.variables {
+            // One at a time and by number only, so that doing it again comes to the same.
+            if self.variables.len() < MAX_VARIABLES || self.variables.contains_key(name) {
+                self.variables.insert(name.clone(), value.clone());
             }
         }
         self.updated_at_ms = self.updated_at_ms.max(change.at_ms);
@@ -379,6 +402,28 @@ mod tests {
     }
 
     #[test]
+    fn variables_are_kept_up_to_a_bound_and_may_change_at_it() {
+        let set = |name: &str, value: &str| {
+            let change = CallChange {
+                variables: [(name.to_owned(), value.to_owned())].into(),
+                ..CallChange::default()
+            };
+            change.bounded()
+        };
+        let mut call = CallRecord::default();
+        for n in 0..=MAX_VARIABLES {
+            call.apply(&set(&n.to_string(), "v"));
+        }
+        call.apply(&set("0", &"é".repeat(MAX_VALUE_BYTES)));
+        assert_eq!(call.variables.len(), MAX_VARIABLES);
+        assert_eq!(call.variables["0"].len(), MAX_VALUE_BYTES);
+        let json = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<CallRecord>(&json).unwrap(), call);
+        let plain = serde_json::to_string(&CallRecord::default()).unwrap();
+        assert!(!plain.contains("variables"), "{plain}");
+    }
+
+    #[test]
     fn a_record_of_an_older_build_is_still_read() {
         let call: CallRecord =
             serde_json::from_str(r#"{"id":7,"call_sid":"CA7","new_field":1}"#).unwrap();
@@ -391,19 +436,22 @@ mod tests {
     fn any_change() -> impl Strategy<Value = CallChange> {
         let status = prop::sample::select([&RUNNING[..], &FINAL[..], &["nonsense"]].concat());
         let reason = prop::sample::select(vec!["hang-up", "timeout"]);
+        let variables = prop::collection::btree_map("[ab]", "[xy]", 0..3);
         (
             prop::option::of(status),
             prop::option::of(0..9u64),
             prop::option::of(reason),
             0..9u64,
+            variables,
         )
-            .prop_map(|(status, duration_ms, reason, at_ms)| {
+            .prop_map(|(status, duration_ms, reason, at_ms, variables)| {
                 let (status, ended_reason) = (status.map(Into::into), reason.map(Into::into));
                 CallChange {
                     status,
                     duration_ms,
                     ended_reason,
                     at_ms,
+                    variables,
                     ..CallChange::default()
                 }
                 .bounded()

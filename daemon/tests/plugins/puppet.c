@@ -5,6 +5,7 @@
  *   fail         FAILED          hang    nothing at all, not even an end
  *   told         says what it was told since the last turn: "START PARTIAL PARTIAL TEXT END"
  *   facts        says the parameters of the call as it was told them
+ *   history      says what was said before it was started; FAILED if nothing was
  *
  * Without words it says "No words." It takes digits and says "Digit 5."
  */
@@ -17,7 +18,7 @@ static const vp_host *host;
 
 typedef struct {
   vp_out *out;
-  char words[2048], told[512], parameters[1024], digit;
+  char words[2048], told[512], parameters[1024], history[1024], digit;
 } stream_t;
 
 static void emit(stream_t *me, uint16_t kind, uint16_t flags, uint32_t turn, const char *words) {
@@ -41,6 +42,8 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   stream_t *me = calloc(1, sizeof *me);
   const char *at = strstr(all, "\"parameters\":{");
   if (at) sscanf(at, "\"parameters\":{%1000[^}]", me->parameters);
+  at = strstr(all, "\"history\":[");
+  if (at) sscanf(at, "\"history\":[%1000[^]]", me->history);
   me->out = out;
   *stream = me;
   return VP_OK;
@@ -67,7 +70,8 @@ static int command(stream_t *me, uint32_t turn, char *line) {
     snprintf(said, sizeof said, "Facts: %s", me->parameters);
     emit(me, VP_TEXT, 0, turn, said);
   }
-  else if (!strcmp(line, "fail")) return emit(me, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
+  else if (!strcmp(line, "history") && *me->history) emit(me, VP_TEXT, 0, turn, me->history);
+  else if (!strcmp(line, "fail") || !strcmp(line, "history")) return emit(me, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
   else if (!strcmp(line, "hang")) return 0;
   return 1;
 }

@@ -115,6 +115,27 @@ impl Conversation {
         }
     }
 
+    /// What was said, and kept, before the bot came to the call.
+    pub(crate) fn take_up(&mut self, history: &[Said], variables: &BTreeMap<String, String>) {
+        for said in history {
+            let entry = match said {
+                Said::Caller(text) => Entry::Caller(text.clone()),
+                Said::Digit(digit) => Entry::Digit(*digit),
+                Said::Agent { text, interrupted } => Entry::Agent {
+                    text: text.clone(),
+                    interrupted: *interrupted,
+                },
+                _ => continue,
+            };
+            self.remember(0, Some(entry));
+        }
+        for (name, value) in variables {
+            if self.set(name, value).is_err() {
+                break; // the host keeps no more than fits here
+            }
+        }
+    }
+
     pub(crate) fn learn(&mut self, event: Event) -> Learned {
         match event {
             Event::TurnOver { turn } => return Learned::Asked(turn, self.turn_over(turn)),
@@ -332,6 +353,68 @@ mod tests {
         let wrong: Vec<String> = valid.iter_errors(&body).map(|e| e.to_string()).collect();
         assert_eq!(wrong, [""; 0], "{body}");
         body
+    }
+
+    #[test]
+    fn a_bot_that_comes_to_a_call_later_knows_what_was_said() {
+        let mut talk = conversation();
+        let history = [
+            Said::Caller("hello".into()),
+            Said::Digit('5'),
+            Said::Agent {
+                text: "Which".into(),
+                interrupted: true,
+            },
+        ];
+        talk.take_up(&history, &[("order".into(), "17".into())].into());
+        talk.learn(Event::Text {
+            turn: 4,
+            text: "the second".into(),
+        });
+        let asked = talk.turn_over(4);
+        let body: Value = serde_json::from_str(&talk.body(4, &asked)).unwrap();
+        assert_eq!(
+            body["history"],
+            json!([
+                {"caller": "hello"},
+                {"digit": "5"},
+                {"agent": "Which", "interrupted": true}
+            ])
+        );
+        assert_eq!(body["variables"], json!({"order": "17"}));
+    }
+
+    #[test]
+    fn a_withdrawn_turn_leaves_no_trace_whenever_that_is_told() {
+        for answered_first in [true, false] {
+            let mut talk = conversation();
+            let text = |turn, text: &str| Event::Text {
+                turn,
+                text: text.into(),
+            };
+            talk.learn(text(1, "I'd like to book"));
+            let asked = talk.turn_over(1);
+            talk.body(1, &asked);
+            if answered_first {
+                talk.answered(1, "For how many?".into());
+            }
+            let cancelled = talk.learn(Event::Cancelled {
+                turn: 1,
+                heard: String::new(),
+                withdrawn: true,
+            });
+            assert_eq!(cancelled, Learned::Cancelled(1));
+            if !answered_first {
+                talk.answered(1, "For how many?".into());
+            }
+            assert!(talk.history.is_empty());
+            assert_eq!(talk.history_bytes, 0);
+            talk.learn(text(2, "I'd like to book for two"));
+            let asked = talk.turn_over(2);
+            let body: Value = serde_json::from_str(&talk.body(2, &asked)).unwrap();
+            assert_eq!(body["text"], "I'd like to book for two");
+            assert_eq!(body["history"], json!([]));
+        }
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Responder for Webhook {
     async fn run(&self, mut call: Call) -> Result<()> {
         let events = &self.config.events;
         let mut talk = Conversation::new(call.info().clone(), call.language().to_owned(), events);
+        talk.take_up(call.history(), call.variables());
         let mut turn = 0;
         let mut next = None;
         loop {

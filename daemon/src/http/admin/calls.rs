@@ -235,6 +235,9 @@ fn facts(reader: &Reader, call: &CallRecord) -> Markup {
             dt { (words.direction) } dd { (or_dash(&call.direction)) }
             dt { (words.created) } dd { (time(call.created_at_ms)) }
             dt { (words.updated) } dd { (time(call.updated_at_ms)) }
+            @for (name, value) in &call.variables {
+                dt.code { (name) } dd { (value) }
+            }
         }
     }
 }
