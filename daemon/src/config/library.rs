@@ -67,17 +67,27 @@ impl Config {
 
     /// What is wrong with the library of `[plugins.NAME]`, drawn at its `library` key.
     pub fn library_problem(&self, plugin: &str, message: &str) -> Problem {
+        let message = format!("[plugins.{plugin}]: {message}");
+        self.problem_at(["plugins", plugin, "library"], message, None)
+    }
+
+    /// What is wrong with a key of `[FAMILY.NAME]`, drawn at its value; of the file as a whole if it is not there.
+    pub fn problem_at(
+        &self,
+        [family, name, key]: [&str; 3],
+        message: String,
+        hint: Option<String>,
+    ) -> Problem {
         // Parsed once already when this configuration was made.
         let document = DeTable::parse(&self.source.text).ok();
         let place = document.as_ref().and_then(|document| {
-            let family = document.get_ref().get("plugins")?.get_ref().as_table()?;
-            let table = family.get(plugin)?.get_ref().as_table()?;
-            Some(table.get("library")?.span())
+            let family = document.get_ref().get(family)?.get_ref().as_table()?;
+            let table = family.get(name)?.get_ref().as_table()?;
+            Some(table.get(key)?.span())
         });
-        let message = format!("[plugins.{plugin}]: {message}");
         match place {
-            Some(span) => self.source.problem(span, false, message, None),
-            None => Problem::whole(&self.file, message, None),
+            Some(span) => self.source.problem(span, false, message, hint),
+            None => Problem::whole(&self.file, message, hint),
         }
     }
 

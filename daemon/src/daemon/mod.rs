@@ -6,6 +6,7 @@
 mod borrowed;
 mod plugins;
 mod resolved;
+mod roles;
 mod steward;
 mod watchdog;
 

@@ -6,6 +6,7 @@
 //! ```
 
 use super::StartError;
+use super::roles::wrong_roles;
 use crate::config::{self, Config, Problem, Problems, Sheet};
 use crate::plugin::{Generation, Library, checkup};
 use std::collections::BTreeMap;
@@ -43,14 +44,15 @@ impl Before<'_> {
 /// keys are secret. Blocks: libraries are read, and plugins may take their time to open.
 ///
 /// # Errors
-/// Keys that a plugin's own schema refuses: mistakes in the file, each with its place. Nothing was opened then.
+/// Plugins named for a part they do not play, and keys that a plugin's own schema refuses: mistakes in the file, each
+/// with its place. Nothing was opened then.
 pub(super) fn open_plugins(
     config: &mut Config,
     state: &Path,
     before: Option<Before<'_>>,
 ) -> Result<Opened, Problems> {
     let (libraries, mut failed) = load(config, state);
-    check_keys(config, &libraries)?;
+    check_tables(config, &libraries)?;
     let (mut plugins, mut drawings) = (BTreeMap::new(), BTreeMap::new());
     for (name, library) in libraries {
         let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
@@ -130,9 +132,13 @@ fn load(config: &Config, state: &Path) -> (Loaded, BTreeMap<String, String>) {
     (loaded, failed)
 }
 
-/// Every table that a loaded plugin has a say in, against its schema.
-fn check_keys(config: &mut Config, libraries: &Loaded) -> Result<(), Problems> {
-    let mut wrong = Vec::new();
+/// Every table that a loaded plugin has a say in: that it plays the part it is named for, and the keys against its
+/// schema.
+fn check_tables(config: &mut Config, libraries: &Loaded) -> Result<(), Problems> {
+    let mut wrong = wrong_roles(config, |name| {
+        let library = libraries.get(name)?;
+        Some(library.roles())
+    });
     let mut secrets = Vec::new();
     for (name, library) in libraries {
         let describe = library.describe();
