@@ -373,7 +373,10 @@ impl Mouth {
                     saying.source = Source::Finished;
                     let tail = &mut scratch.mulaw;
                     tail.clear();
-                    if let Some(Some(resampler)) = &mut open.convert {
+                    // Of nothing there is no tail: a filter that took no sound would give its own silence for some.
+                    if let Some(Some(resampler)) = &mut open.convert
+                        && saying.sounded
+                    {
                         scratch.narrow.clear();
                         resampler.finish(&mut scratch.narrow);
                         tail.resize(scratch.narrow.len(), 0);

@@ -70,8 +70,14 @@ fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Setup {
 
 impl Rig {
     fn new(voices: impl IntoIterator<Item = Setup>) -> Rig {
+        Rig::built(&[], voices)
+    }
+
+    /// The same with the plugin built with these macros set.
+    fn built(macros: &[&str], voices: impl IntoIterator<Item = Setup>) -> Rig {
         let bench = Bench::new();
-        let library = bench.load(&bench.build("moody", &[], "moody")).unwrap();
+        let moody = bench.build("moody", macros, "moody");
+        let library = bench.load(&moody).unwrap();
         let folder = TempDir::new().unwrap();
         let bounds = Bounds {
             calls: 1,
@@ -311,4 +317,14 @@ fn a_speaker_asked_for_speaks_with_his_own_line_and_an_unknown_one_with_the_agen
         Said::tone((0, 0), 10),
         "at the head of his line"
     );
+}
+
+#[test]
+fn a_voice_without_sound_has_none_whatever_its_format() {
+    for macros in [&[][..], &["WIDE"]] {
+        let mut rig = Rig::built(macros, [voice("own", json!({"mood": "empty"}), None)]);
+        assert_eq!(rig.say(0).samples, 0, "{macros:?}");
+        rig.hire([voice("own", json!({}), None)]);
+        assert!(rig.say(0).samples > 0, "{macros:?}");
+    }
 }

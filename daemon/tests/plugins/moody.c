@@ -7,6 +7,8 @@
  *   "since"   the number of the utterance on this stream from which the mood holds (default 1)
  *
  * The responder answers every turn with three sentences.
+ *
+ * Built with WIDE the voice makes linear samples at 16 kHz: the same bytes, which are then no tone but a noise.
  */
 #include "voice_plugin.h"
 #include <stdio.h>
@@ -109,7 +111,16 @@ static void stop_(void *stream) {
   free(me);
 }
 
-static const vp_plugin plugin = { sizeof plugin, 1, "test-moody", "1.0.0", VP_RESPONDER | VP_TTS, NULL,
+#ifdef WIDE
+static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
+  put(to, text("{\"tts\":{\"produces\":[{\"encoding\":\"s16le\",\"rate\":16000}]}}"));
+  return VP_OK;
+}
+#else
+#define describe_ NULL
+#endif
+
+static const vp_plugin plugin = { sizeof plugin, 1, "test-moody", "1.0.0", VP_RESPONDER | VP_TTS, describe_,
                                   open_, close_, start_, send_, stop_, NULL };
 
 VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == 1 ? &plugin : NULL; }
