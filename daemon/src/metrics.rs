@@ -1,4 +1,4 @@
-//! The numbers the daemon keeps about itself, in the Prometheus text format.
+//! The numbers the daemon keeps about itself, as OpenMetrics and in the older Prometheus text format.
 //!
 //! One struct of typed handles, made once and handed down; every handle is an atomic, so nothing here blocks. Labels
 //! hold only words from our own small vocabularies, never a call's id or a number: label sets live as long as the
@@ -298,8 +298,18 @@ impl Metrics {
         self
     }
 
-    /// Everything in the Prometheus text format.
-    pub fn text(&self) -> String {
+    /// Everything for a scraper that accepts these media types (its `Accept` header): the type it is in, and the text.
+    /// Without a word about OpenMetrics it is the older format, which everybody reads.
+    pub fn exposed(&self, accept: Option<&str>) -> (&'static str, String) {
+        if accept.is_some_and(takes_openmetrics) {
+            (OPENMETRICS, self.text())
+        } else {
+            (CLASSIC, classic(&self.text()))
+        }
+    }
+
+    /// Everything as OpenMetrics.
+    fn text(&self) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -309,9 +319,121 @@ impl Metrics {
     }
 }
 
+/// What Prometheus asks for first; it reads the body by this type and by nothing else.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What it has read since 2014.
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Whether an `Accept` header has room for OpenMetrics 1.0.
+fn takes_openmetrics(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts
+            .next()
+            .is_some_and(|media| media.eq_ignore_ascii_case("application/openmetrics-text"));
+        named
+            && parts
+                .filter_map(|part| part.split_once('='))
+                .all(
+                    |(name, value)| match name.trim().to_ascii_lowercase().as_str() {
+                        "version" => value.trim().trim_matches('"') == "1.0.0",
+                        "q" => value.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0),
+                        _ => true,
+                    },
+                )
+    })
+}
+
+/// OpenMetrics in the older format: that one knows no units, no end and no `info`, and its counters are called what
+/// their lines are called.
+fn classic(openmetrics: &str) -> String {
+    let mut text = String::with_capacity(openmetrics.len());
+    let mut help = None;
+    for line in openmetrics.lines() {
+        if line == "# EOF" || line.starts_with("# UNIT ") {
+            continue;
+        }
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            help = described.split_once(' ').map(|(_, words)| words);
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|line| line.split_once(' '))
+        {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", kind),
+                "info" => ("_info", "gauge"),
+                "unknown" => ("", "untyped"),
+                _ => ("", kind),
+            };
+            if let Some(words) = help.take() {
+                text.push_str(&format!("# HELP {name}{suffix} {words}\n"));
+            }
+            text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+        } else {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What Prometheus 2.53 and 3.1 send, by their documentation.
+    const PROMETHEUS: [&str; 2] = [
+        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    ];
+
+    #[test]
+    fn a_scraper_gets_the_format_it_accepts_under_its_name() {
+        let metrics = Metrics::new(1.0);
+        for accept in PROMETHEUS {
+            let (kind, text) = metrics.exposed(Some(accept));
+            assert_eq!(kind, OPENMETRICS, "{accept}");
+            assert!(text.ends_with("# EOF\n"), "{text}");
+        }
+        for accept in [
+            None,
+            Some("*/*"),
+            Some("text/html, */*;q=0.8"),
+            Some("application/openmetrics-text;version=0.0.1"),
+            Some("application/openmetrics-text;q=0, text/plain"),
+        ] {
+            let (kind, text) = metrics.exposed(accept);
+            assert_eq!(kind, CLASSIC, "{accept:?}");
+            assert!(!text.contains("EOF") && !text.contains("# UNIT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_older_format_has_only_what_it_knows() {
+        let metrics = Metrics::new(1.0);
+        metrics.turns.inc();
+        let (_, text) = metrics.exposed(None);
+        for line in [
+            "# TYPE voice_streamer_build_info gauge",
+            "# HELP voice_streamer_turns_total Turns of callers that were answered.",
+            "# TYPE voice_streamer_turns_total counter",
+            "voice_streamer_turns_total 1",
+            "# TYPE voice_streamer_turn_latency_seconds histogram",
+            "voice_streamer_turn_latency_seconds_bucket{le=\"+Inf\"} 0",
+        ] {
+            assert!(
+                text.lines().any(|other| other == line),
+                "{line} is missing in:\n{text}"
+            );
+        }
+        let known = ["counter", "gauge", "histogram", "summary", "untyped"];
+        for line in text.lines().filter(|line| line.starts_with('#')) {
+            let known =
+                line.starts_with("# HELP ") || known.iter().any(|kind| line.ends_with(kind));
+            assert!(known, "{line}");
+        }
+    }
 
     #[test]
     fn names_carry_the_prefix_and_the_unit() {

@@ -4,7 +4,7 @@ use super::access::{Wish, admit};
 use super::answer::{Answer, text, with_type};
 use super::desk::Desk;
 use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, header};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,7 @@ pub(super) fn ready(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) 
     with_type(status, "application/json", body.to_string())
 }
 
-/// Prometheus text.
+/// The numbers, in the format that the scraper accepts.
 pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
     if let Err(answer) = admit(desk, peer, request, Wish::Measure) {
         return *answer;
@@ -77,9 +77,7 @@ pub(super) fn metrics(desk: &Desk, peer: SocketAddr, request: &Request<Incoming>
     metrics
         .draining
         .set(i64::from(desk.draining.load(Ordering::Relaxed)));
-    with_type(
-        StatusCode::OK,
-        "text/plain; version=0.0.4; charset=utf-8",
-        metrics.text(),
-    )
+    let accept = request.headers().get(header::ACCEPT);
+    let (kind, text) = metrics.exposed(accept.and_then(|accept| accept.to_str().ok()));
+    with_type(StatusCode::OK, kind, text)
 }
