@@ -2,6 +2,7 @@
 //! heard, or many calls with a table of what they measured.
 
 use super::remote::base_url;
+use super::steps::Steps;
 use super::{Failure, load, runtime, spoken};
 use crate::config::{self, Config};
 use crate::media::wav;
@@ -15,23 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the caller waits for a greeting before he speaks.
-const GREETING_MS: u64 = 15_000;
-
-/// How long he waits for the answer.
-const ANSWER_MS: u64 = 30_000;
-
 #[derive(Debug, Args)]
 pub(super) struct PhoneArguments {
-    /// What the caller says after the greeting: a WAV file, or a text for the agent's own voice to say
-    #[arg(long, value_name = "FILE|TEXT")]
-    say: Vec<String>,
+    #[command(flatten)]
+    steps: Steps,
 
-    /// Keys the caller presses after the greeting; at a comma he listens to what the agent says first (1,2)
-    #[arg(long, value_name = "KEYS")]
-    press: Option<String>,
-
-    /// Hang up after so long, whatever happens (10s, 2m); without it when the answer has been heard
+    /// Stay on the line for so long and then hang up, whatever happens (10s, 2m); without it when all is done and the
+    /// agent has finished
     #[arg(long, value_name = "TIME", value_parser = duration)]
     hang_up_after: Option<Duration>,
 
@@ -100,34 +91,12 @@ pub(super) fn phone(path: &Path, arguments: &PhoneArguments) -> Result<(), Failu
 }
 
 fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), Failure> {
-    let mut steps = vec![Step::WaitForAgent {
-        most_ms: GREETING_MS,
-    }];
-    for key in arguments.press.iter().flat_map(|keys| keys.chars()) {
-        match key {
-            '0'..='9' | '*' | '#' | 'A'..='D' => {
-                steps.push(Step::Press(key));
-                steps.push(Step::Pause { ms: 300 });
-            }
-            ',' => steps.push(Step::WaitForAgent { most_ms: ANSWER_MS }),
-            _ => {
-                return Err(Failure {
-                    code: 2,
-                    message: format!(
-                        "\"{key}\" is not a key of a phone (0-9, *, #, A-D), and no comma, which waits for the agent"
-                    ),
-                });
-            }
-        }
+    let mut steps = arguments
+        .steps
+        .script(|what| sound(config, arguments, what))?;
+    if arguments.hang_up_after.is_none() {
+        steps.push(Step::HangUp);
     }
-    if arguments.press.is_some() && arguments.say.is_empty() {
-        steps.push(Step::WaitForAgent { most_ms: ANSWER_MS });
-    }
-    for what in &arguments.say {
-        steps.push(Step::Say(sound(config, arguments, what)?));
-        steps.push(Step::WaitForAgent { most_ms: ANSWER_MS });
-    }
-    steps.push(Step::HangUp);
     let limit = arguments.hang_up_after;
     let silent = arguments.json;
     let report = runtime()?.block_on(async {
@@ -174,19 +143,17 @@ fn sound(config: &Config, arguments: &PhoneArguments, what: &str) -> Result<Arc<
     spoken::say(config, &arguments.to, what).map(Into::into)
 }
 
-#[allow(clippy::print_stdout)]
 fn print_happening(ms: u64, happening: &Happening) {
     // Marks come several times a second and tell a person nothing.
     if !matches!(happening, Happening::MarkReturned(_)) {
-        println!("{:>3}.{:03} s  {happening}", ms / 1000, ms % 1000);
+        say!("{:>3}.{:03} s  {happening}", ms / 1000, ms % 1000);
     }
 }
 
-#[allow(clippy::print_stdout)]
 fn print_report(report: &Report, arguments: &PhoneArguments) {
     let seconds = report.heard.len() as f64 / f64::from(crate::media::frame::RATE);
     if arguments.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "call_sid": report.call_sid,
@@ -197,6 +164,7 @@ fn print_report(report: &Report, arguments: &PhoneArguments) {
                 "clears": report.clears,
                 "marks": report.marks,
                 "underruns": report.underruns,
+                "longest_underrun_ms": report.longest_underrun_ms,
                 "violations": report.violations,
                 "close_code": report.close_code,
                 "then": report.then,
@@ -207,23 +175,35 @@ fn print_report(report: &Report, arguments: &PhoneArguments) {
     let first = report
         .first_audio_ms
         .map_or("never".into(), |ms| format!("{ms:.1} ms after the start"));
-    println!("\ncall {}, {seconds:.1} s", report.call_sid);
-    println!("  first sound     {first}");
+    say!("\ncall {}, {seconds:.1} s", report.call_sid);
+    say!("  first sound     {first}");
     for (number, ms) in report.response_ms.iter().enumerate() {
-        println!(
+        say!(
             "  answer {}        {ms} ms after the caller fell silent",
             number + 1
         );
     }
-    println!("  underruns       {}", report.underruns);
+    say!(
+        "  underruns       {}",
+        holes(report.underruns.into(), report.longest_underrun_ms)
+    );
     if report.violations > 0 {
-        println!(
+        say!(
             "  violations      {} (the carrier would complain: see above)",
             report.violations
         );
     }
     if let Some(record) = &arguments.record {
-        println!("  recorded        {}", record.display());
+        say!("  recorded        {}", record.display());
+    }
+}
+
+/// `3, the longest 120 ms`.
+fn holes(count: u64, longest_ms: u64) -> String {
+    if count == 0 {
+        "0".to_owned()
+    } else {
+        format!("{count}, the longest {longest_ms} ms")
     }
 }
 
@@ -233,7 +213,7 @@ fn many(
     calls: usize,
     arguments: &PhoneArguments,
 ) -> Result<(), Failure> {
-    let speech = match arguments.say.first() {
+    let speech = match arguments.steps.first_words() {
         Some(what) => Some(sound(config, arguments, what)?),
         None => None,
     };
@@ -268,7 +248,6 @@ fn many(
     Ok(())
 }
 
-#[allow(clippy::print_stdout)]
 fn print_swarm(report: &SwarmReport, as_json: bool) {
     let rows = [
         ("round trip", "ms", &report.round_trip_us, 1000.0),
@@ -301,6 +280,7 @@ fn print_swarm(report: &SwarmReport, as_json: bool) {
             "frames_back": report.frames_back,
             "frames_lost": report.frames_lost,
             "underruns": report.underruns,
+            "longest_underrun_ms": report.longest_underrun_ms,
             "dropped": report.dropped,
             "stuck_frames": report.stuck_frames,
         });
@@ -308,34 +288,42 @@ fn print_swarm(report: &SwarmReport, as_json: bool) {
             report[format!("{}_{unit}", name.replace([' ', '\''], "_"))] =
                 Value::clone(&percentiles(histogram, scale));
         }
-        println!("{report}");
+        say!("{report}");
         return;
     }
-    println!(
+    say!(
         "{} of {} calls set up, {} dropped by the daemon",
-        report.set_up, report.calls, report.dropped
+        report.set_up,
+        report.calls,
+        report.dropped
     );
     for (reason, count) in &report.failures {
-        println!("  {count} × {reason}");
+        say!("  {count} × {reason}");
     }
-    println!(
+    say!(
         "frames: {} sent, {} back, {} lost, {} not sent because the daemon did not read; underruns: {}",
         report.frames_sent,
         report.frames_back,
         report.frames_lost,
         report.stuck_frames,
-        report.underruns
+        holes(report.underruns, report.longest_underrun_ms)
     );
-    println!(
+    say!(
         "{:22} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "count", "p50", "p95", "p99", "p99.9", "max"
+        "",
+        "count",
+        "p50",
+        "p95",
+        "p99",
+        "p99.9",
+        "max"
     );
     for (name, unit, histogram, scale) in rows {
         if histogram.is_empty() {
             continue;
         }
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / scale;
-        println!(
+        say!(
             "{:22} {:>9} {:>9.2} {:>9.2} {:>9.2} {:>9.2} {:>9.2}",
             format!("{name} ({unit})"),
             histogram.len(),

@@ -70,6 +70,11 @@ impl Earpiece {
         )
     }
 
+    /// Whether a mark has not come back yet: the sound before it is still to be played.
+    pub fn owes_marks(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
     /// Samples received and not yet played.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

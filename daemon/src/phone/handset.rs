@@ -12,7 +12,8 @@
 use super::dial::Opened;
 use super::earpiece::Earpiece;
 use super::report::{Happening, Report};
-use super::script::{Act, Actor, Script};
+use super::script::{Act, Actor, Agent, Script};
+use super::underruns::Underruns;
 use crate::carrier::twilio::far_end::{self, FromDaemon, Start};
 use crate::carrier::twilio::stream;
 use crate::media::frame::{FRAME_MS, FRAME_SAMPLES, MULAW_SILENCE};
@@ -31,9 +32,6 @@ const AUDIBLE_DBFS: f32 = -50.0;
 
 /// Quiet for so long and the agent's utterance is over; pauses within a sentence are shorter.
 const SILENT_MS: u64 = 400;
-
-/// A gap so short within the agent's speech is an underrun, not a pause: the daemon ran dry.
-const UNDERRUN_MS: u64 = 60;
 
 /// Messages that may wait for the handset.
 const INBOX_MESSAGES: usize = 4096;
@@ -69,7 +67,6 @@ pub(super) struct Handset<W> {
     pub(super) report: Report,
     agent: Voice,
     caller: Voice,
-    dry_frames: u64,
     /// When the caller last stopped speaking, while no answer has been heard.
     waiting_since: Option<u64>,
     watch: W,
@@ -84,6 +81,9 @@ struct Wire {
     sequence: u64,
     chunk: u64,
     ear: Earpiece,
+    underruns: Underruns,
+    /// For how long there has been nothing to play.
+    dry_samples: u64,
 }
 
 /// Whether somebody is speaking, with the pauses within speech bridged.
@@ -106,7 +106,6 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
             },
             agent: Voice::default(),
             caller: Voice::default(),
-            dry_frames: 0,
             waiting_since: None,
             watch,
         }
@@ -140,8 +139,13 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
             sequence: 0,
             chunk: 0,
             ear: Earpiece::default(),
+            underruns: Underruns::default(),
+            dry_samples: 0,
         };
         let ended = self.run(&mut wire, &parameters, inbox).await;
+        let (underruns, longest_ms) = wire.underruns.total();
+        self.report.underruns += underruns;
+        self.report.longest_underrun_ms = self.report.longest_underrun_ms.max(longest_ms);
         reading.abort();
         // The connection is gone when both halves are.
         if let Err(error) = reading.await
@@ -215,7 +219,12 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
         let mut heard = [MULAW_SILENCE; FRAME_SAMPLES];
         let (sound, marks) = wire.ear.play(&mut heard);
         self.report.heard.extend_from_slice(&heard);
-        self.count_underruns(sound);
+        let missing = (FRAME_SAMPLES - sound) as u64;
+        wire.dry_samples = if sound > 0 {
+            missing
+        } else {
+            wire.dry_samples + missing
+        };
         for name in marks {
             self.give_back(wire, name).await?;
         }
@@ -232,6 +241,13 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
         }
 
         let mut mouth = [MULAW_SILENCE; FRAME_SAMPLES];
+        let agent = if agent {
+            Agent::Heard
+        } else if wire.ear.owes_marks() || wire.underruns.is_more_to_come() {
+            Agent::Pausing
+        } else {
+            Agent::Quiet
+        };
         let act = self.actor.frame(now, agent, &mut mouth);
         match self.caller.hear(audible(&mouth), now) {
             Some(true) => self.happened(Happening::CallerSpeaks),
@@ -271,18 +287,6 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
         Ok(None)
     }
 
-    fn count_underruns(&mut self, sound: usize) {
-        if sound == FRAME_SAMPLES {
-            let dry_ms = self.dry_frames * FRAME_MS;
-            if dry_ms > 0 && dry_ms < UNDERRUN_MS && self.agent.speaking {
-                self.report.underruns += 1;
-            }
-            self.dry_frames = 0;
-        } else if !self.report.heard.is_empty() {
-            self.dry_frames += 1;
-        }
-    }
-
     /// One message of the daemon; true when the stream is over.
     async fn receive(&mut self, wire: &mut Wire, message: FromWire) -> io::Result<bool> {
         match message {
@@ -294,17 +298,23 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
                             let since = self.began.elapsed().as_secs_f64() * 1000.0;
                             self.report.first_audio_ms.get_or_insert(since);
                             self.report.media_at.push(at);
+                            let dry = wire.ear.waiting() == 0;
+                            wire.underruns
+                                .sound(if dry { wire.dry_samples / 8 } else { 0 });
+                            wire.dry_samples = 0;
                             wire.ear.receive(&samples[..count]);
                         }
                         Err(bad) => self.violated(bad.as_str()),
                     }
                 }
                 Ok(FromDaemon::Mark { name }) => {
+                    wire.underruns.mark();
                     if let Some(name) = wire.ear.mark(name.into_owned()) {
                         self.give_back(wire, name).await?;
                     }
                 }
                 Ok(FromDaemon::Clear) => {
+                    wire.underruns.clear();
                     let (unplayed, marks) = wire.ear.clear();
                     self.report.clears += 1;
                     self.report.cleared_at.push(at);

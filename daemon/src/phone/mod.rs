@@ -10,6 +10,7 @@
 //!  follow    one call: what the carrier does with it, verb by verb
 //!  handset   the caller in it: a script on one side, an earpiece on the other, 20 ms at a time
 //!  report    what is told of it
+//!  underruns PURE: holes in the agent's speech, told from pauses by his marks
 //!  swarm     many calls on one thread, each frame tagged, so that every round trip is seen
 //! ```
 //!
@@ -22,6 +23,7 @@ mod handset;
 mod report;
 mod script;
 mod swarm;
+mod underruns;
 
 pub use dial::{Line, PhoneError};
 pub use earpiece::Earpiece;

@@ -63,8 +63,10 @@ pub struct Report {
     pub cleared_at: Vec<Instant>,
     pub marks: u32,
     pub violations: u32,
-    /// Times the buffer ran dry for less than 60 ms within the agent's speech.
+    /// Times the carrier had nothing to play although the agent had not marked the end of what he said.
     pub underruns: u32,
+    /// The longest of them, in milliseconds.
+    pub longest_underrun_ms: u64,
     /// The daemon's close code, when it closed first.
     pub close_code: Option<u16>,
     /// What the carrier did after a stream, as the documents told it: `redirect`, `hang up`, `say Sorry …`, `press 12`,

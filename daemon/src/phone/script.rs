@@ -1,6 +1,6 @@
 //! What the simulated caller does: a list of steps, each begun when the one before is done.
 //!
-//! Pure: asked every 20 ms, told whether the agent is heard, answers what the caller does in this frame.
+//! Pure: asked every 20 ms, told what the agent does, answers what the caller does in this frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ pub(super) const QUIET_MS: u64 = 700;
 /// One thing the caller does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Wait until the agent has begun to speak and then been quiet for 700 ms; `most_ms` at most.
+    /// Wait until the agent has begun to speak and then been quiet for 700 ms, with nothing more to come of what he began;
+    /// `most_ms` at most.
     WaitForAgent { most_ms: u64 },
     /// Wait until the agent is heard; `most_ms` at most.
     WaitForVoice { most_ms: u64 },
@@ -72,6 +73,15 @@ pub(super) enum Act {
     HangUp,
 }
 
+/// What is heard of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agent {
+    Heard,
+    /// He is silent, but his marks say that there is more to come.
+    Pausing,
+    Quiet,
+}
+
 #[derive(Debug)]
 pub(super) struct Actor {
     steps: VecDeque<Step>,
@@ -101,8 +111,8 @@ impl Actor {
     }
 
     /// One frame: fills `mouth` (which holds silence) and says what else is done.
-    pub(super) fn frame(&mut self, now_ms: u64, agent_is_heard: bool, mouth: &mut [u8]) -> Act {
-        if agent_is_heard {
+    pub(super) fn frame(&mut self, now_ms: u64, agent: Agent, mouth: &mut [u8]) -> Act {
+        if agent == Agent::Heard {
             self.quiet_since_ms = now_ms;
         }
         if self.ends_after_ms.is_some_and(|end| now_ms >= end) {
@@ -114,14 +124,16 @@ impl Actor {
                 self.said = 0;
                 now_ms
             });
-            self.heard_agent |= agent_is_heard;
+            self.heard_agent |= agent == Agent::Heard;
             let Some(step) = self.steps.front() else {
                 return Act::Listen;
             };
             let waited = now_ms - since;
             let done = match step {
                 Step::WaitForAgent { most_ms } => {
-                    let finished = self.heard_agent && now_ms - self.quiet_since_ms >= QUIET_MS;
+                    let finished = self.heard_agent
+                        && agent == Agent::Quiet
+                        && now_ms - self.quiet_since_ms >= QUIET_MS;
                     finished || waited >= *most_ms
                 }
                 Step::WaitForVoice { most_ms } => self.heard_agent || waited >= *most_ms,
@@ -175,9 +187,13 @@ mod tests {
         ]);
         let mut actor = Actor::new(script);
         let mut drawn = String::new();
-        for frame in 0..80_u64 {
+        for frame in 0..130_u64 {
             let mut mouth = [0xFF; 160];
-            let agent = (5..20).contains(&frame);
+            let agent = match frame {
+                5..20 | 75 => Agent::Heard,
+                20..75 => Agent::Pausing,
+                _ => Agent::Quiet,
+            };
             let act = actor.frame(frame * 20, agent, &mut mouth);
             drawn.push(match act {
                 Act::HangUp => 'H',
@@ -190,8 +206,9 @@ mod tests {
                 break;
             }
         }
-        // The agent is last heard in frame 19; 700 ms later the caller speaks for two frames.
-        assert_eq!(drawn, format!("{}ss5..H", ".".repeat(54)));
+        // The agent pauses for more than a second and is last heard in frame 75; 700 ms later the caller speaks for
+        // two frames.
+        assert_eq!(drawn, format!("{}ss5..H", ".".repeat(110)));
     }
 
     #[test]
@@ -201,7 +218,7 @@ mod tests {
             Step::HangUp,
         ]));
         let acts: Vec<Act> = (0..6)
-            .map(|frame| actor.frame(frame * 20, false, &mut [0; 160]))
+            .map(|frame| actor.frame(frame * 20, Agent::Quiet, &mut [0; 160]))
             .collect();
         assert_eq!(acts.iter().filter(|act| **act == Act::Listen).count(), 5);
         assert_eq!(acts[5], Act::HangUp);

@@ -13,6 +13,7 @@ mod tag;
 
 use super::dial::{Dialled, Line, PhoneError};
 use super::handset::mask_into;
+use super::underruns::Underruns;
 use crate::carrier::twilio::far_end;
 use crate::media::frame::FRAME_MS;
 use caller::{Caller, REMEMBERED_FRAMES};
@@ -73,7 +74,9 @@ pub struct SwarmReport {
     pub first_audio_us: Histogram<u64>,
     pub response_ms: Histogram<u64>,
     pub set_up_us: Histogram<u64>,
+    /// Holes in what agents said, in every call from its start, and the longest of them.
     pub underruns: u64,
+    pub longest_underrun_ms: u64,
     /// Calls that the daemon ended before their time.
     pub dropped: usize,
     /// Frames that could not be written because the daemon did not read.
@@ -211,6 +214,7 @@ impl Field {
             partial: opened.read_ahead.to_vec(),
             first_audio: false,
             playing_until: None,
+            underruns: Underruns::default(),
             marks: VecDeque::new(),
             asked: None,
             over: false,
@@ -300,6 +304,9 @@ impl Field {
             if caller.over {
                 report.dropped += 1;
             }
+            let (underruns, longest_ms) = std::mem::take(&mut caller.underruns).total();
+            report.underruns += u64::from(underruns);
+            report.longest_underrun_ms = report.longest_underrun_ms.max(longest_ms);
             let grace = Duration::from_millis(GRACE_MS);
             let missing = caller
                 .sent_at
@@ -393,6 +400,7 @@ impl SwarmReport {
             response_ms: histogram(),
             set_up_us: histogram(),
             underruns: 0,
+            longest_underrun_ms: 0,
             dropped: 0,
             stuck_frames: 0,
             generator_late_us: histogram(),

@@ -3,6 +3,7 @@
 //! Not here: when it is due, and what all of them together have seen.
 
 use super::super::handset::mask_into;
+use super::super::underruns::Underruns;
 use super::tag::{read_tag, write_tag};
 use super::{MESSAGE_BYTES, SwarmReport, record};
 use crate::carrier::twilio::far_end;
@@ -16,9 +17,6 @@ use tokio::net::TcpStream;
 
 /// Frames whose sending time is remembered: 20 s; what has not come back by then is lost.
 pub(super) const REMEMBERED_FRAMES: usize = 1024;
-
-/// A gap shorter than this in the agent's sound is an underrun, a longer one a pause.
-const UNDERRUN_MS: u64 = 60;
 
 pub(super) struct Caller {
     pub(super) stream: TcpStream,
@@ -36,6 +34,7 @@ pub(super) struct Caller {
     pub(super) first_audio: bool,
     /// When the carrier's buffer will have run dry.
     pub(super) playing_until: Option<Instant>,
+    pub(super) underruns: Underruns,
     pub(super) marks: VecDeque<(Instant, String)>,
     /// When the caller fell silent and nothing has been answered yet.
     pub(super) asked: Option<Instant>,
@@ -171,20 +170,24 @@ impl Caller {
         let until = self.playing_until.unwrap_or(now);
         let dry = now.saturating_duration_since(until);
         // A live echo comes frame by frame and has no buffer to run dry.
-        if !echoed && dry > Duration::ZERO && dry < Duration::from_millis(UNDERRUN_MS) {
-            report.underruns += 1;
+        if !echoed {
+            // Begun milliseconds count: the daemon is 200 ms ahead, or it is dry.
+            let dry_ms = u64::try_from(dry.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+            self.underruns.sound(dry_ms);
         }
         self.playing_until = Some(until.max(now) + length);
     }
 
     fn mark_or_clear(&mut self, text: &[u8], now: Instant) {
         if let Some(at) = memchr::memmem::find(text, b"\"name\":\"") {
+            self.underruns.mark();
             let name = &text[at + 8..];
             let name = &name[..memchr::memchr(b'"', name).unwrap_or(name.len())];
             let due = self.playing_until.unwrap_or(now);
             self.marks
                 .push_back((due, String::from_utf8_lossy(name).into_owned()));
         } else if memchr::memmem::find(text, b"\"clear\"").is_some() {
+            self.underruns.clear();
             self.playing_until = None;
             for (due, _) in &mut self.marks {
                 *due = now;
