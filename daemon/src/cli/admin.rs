@@ -51,7 +51,6 @@ enum What {
     RemoveToken { name: String },
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn admin(path: &Path, arguments: &AdminArguments) -> Result<(), Failure> {
     let state = match &arguments.state {
         Some(state) => state.clone(),
@@ -79,21 +78,21 @@ pub(super) fn admin(path: &Path, arguments: &AdminArguments) -> Result<(), Failu
         What::Passwd { name } => eprintln!("{name} has a new password; every session is over"),
         What::Remove { name } => eprintln!("the account {name} is gone; every session is over"),
         What::RemoveToken { name } => eprintln!("the token {name} is worthless now"),
-        What::Link => println!("{}", text(&done, "link")),
+        What::Link => say!("{}", text(&done, "link")),
         What::Token { name, scope } => {
             eprintln!(
                 "the token {name}, of scope {scope}; it is shown this once. Send it as Authorization: Bearer …"
             );
-            println!("{}", text(&done, "token"));
+            say!("{}", text(&done, "token"));
         }
         What::List => {
             for kind in ["accounts", "tokens"] {
-                println!("{kind}");
+                say!("{kind}");
                 for row in done[kind].as_array().into_iter().flatten() {
                     let (name, made) = (text(row, "name"), text(row, "created_at"));
                     match kind {
-                        "tokens" => println!("  {name:32}  {:8}made {made}", text(row, "scope")),
-                        _ => println!("  {name:32}  made {made}"),
+                        "tokens" => say!("  {name:32}  {:8}made {made}", text(row, "scope")),
+                        _ => say!("  {name:32}  made {made}"),
                     }
                 }
             }

@@ -24,7 +24,6 @@ pub(super) struct CallsArguments {
     url: Option<String>,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn calls(path: &Path, arguments: &CallsArguments) -> Result<(), Failure> {
     let remote = Remote::new(path, arguments.url.as_deref())?;
     let mut query = vec![("limit", arguments.limit.to_string())];
@@ -37,16 +36,21 @@ pub(super) fn calls(path: &Path, arguments: &CallsArguments) -> Result<(), Failu
     let answer = runtime()?.block_on(remote.get("/api/calls/", &query))?;
     let rows = answer["calls"].as_array().cloned().unwrap_or_default();
     if !arguments.json {
-        println!(
+        say!(
             "{:24}  {:34}  {:16}  {:16}  {:11}  {:>8}  ended",
-            "created", "call", "from", "to", "status", "seconds"
+            "created",
+            "call",
+            "from",
+            "to",
+            "status",
+            "seconds"
         );
     }
     for row in rows {
         if arguments.json {
-            println!("{row}");
+            say!("{row}");
         } else {
-            println!(
+            say!(
                 "{:24}  {:34}  {:16}  {:16}  {:11}  {:>8}  {}",
                 field(&row, "created_at"),
                 field(&row, "call_sid"),

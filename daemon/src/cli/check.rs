@@ -20,7 +20,6 @@ pub(super) struct CheckArguments {
     url: Option<String>,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failure> {
     let mut config = load(path)?;
     let mut builds = BTreeMap::new();
@@ -39,16 +38,16 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         }
         let checked = checked.map_err(|error| Failure::config(error.to_string()))?;
         for line in checked.lines {
-            println!("{line}");
+            say!("{line}");
         }
         config = checked.config;
         builds = checked.builds;
     }
     for line in people(&config) {
-        println!("{line}");
+        say!("{line}");
     }
-    println!("{} is right", path.display());
-    println!("{}", compared(path, arguments, &config, builds)?);
+    say!("{} is right", path.display());
+    say!("{}", compared(path, arguments, &config, builds)?);
     Ok(())
 }
 

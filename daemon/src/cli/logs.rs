@@ -69,11 +69,10 @@ async fn ask(
 }
 
 /// Prints oldest first; returns the newest row's id.
-#[allow(clippy::print_stdout)]
 fn print(rows: &[Value], as_json: bool) -> Option<u64> {
     for row in rows.iter().rev() {
         if as_json {
-            println!("{row}");
+            say!("{row}");
         } else {
             let seconds = row["audio_length"]
                 .as_f64()
@@ -84,7 +83,7 @@ fn print(rows: &[Value], as_json: bool) -> Option<u64> {
             } else {
                 String::new()
             };
-            println!(
+            say!(
                 "{:24}  {:34}  {:15}  {:>8}  {} {detail}",
                 field(row, "timestamp"),
                 field(row, "twilio_sid"),

@@ -4,7 +4,6 @@
 use super::{Arguments, Failure};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::io;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -29,12 +28,14 @@ pub(super) fn man(arguments: &ManArguments) -> Result<(), Failure> {
 }
 
 pub(super) fn completions(arguments: &CompletionsArguments) {
+    let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
         &mut Arguments::command(),
         "voice-streamer",
-        &mut io::stdout(),
+        &mut script,
     );
+    say!("{}", String::from_utf8_lossy(&script).trim_end());
 }
 
 #[cfg(test)]

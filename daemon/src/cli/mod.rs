@@ -3,6 +3,9 @@
 //! Data goes to stdout, messages to stderr. Exit codes are those of sysexits where it has one: 0 done, 1 failed, 2 wrong
 //! usage (clap), 69 no daemon answers, 75 try again, 77 not allowed, 78 the configuration is wrong.
 
+#[macro_use]
+mod stdout;
+
 mod admin;
 mod calls;
 mod check;
@@ -13,6 +16,7 @@ mod reload;
 mod remote;
 mod run;
 mod spoken;
+mod steps;
 mod tunnel;
 mod voices;
 
@@ -182,7 +186,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("voice-streamer: {failure}");
+            stdout::complain(&failure);
             ExitCode::from(failure.code)
         }
     }

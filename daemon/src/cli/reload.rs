@@ -15,14 +15,13 @@ pub(super) struct ReloadArguments {
     url: Option<String>,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn reload(path: &Path, arguments: &ReloadArguments) -> Result<(), Failure> {
     let remote = Remote::new(path, arguments.url.as_deref())?;
     let standing = runtime()?.block_on(remote.post("/api/configuration/reload/"))?;
     let file = standing["file"].as_str().unwrap_or("the configuration");
     match standing["last"]["outcome"].as_str() {
-        Some("applied") => println!("{file} is in force:\n{}", diff(&standing["last"]["diff"])),
-        Some("unchanged") => println!("{file} says nothing new"),
+        Some("applied") => say!("{file} is in force:\n{}", diff(&standing["last"]["diff"])),
+        Some("unchanged") => say!("{file} says nothing new"),
         _ => {
             let error = standing["last"]["error"].as_str().unwrap_or("no reason");
             return Err(Failure::config(format!(
@@ -32,7 +31,7 @@ pub(super) fn reload(path: &Path, arguments: &ReloadArguments) -> Result<(), Fai
     }
     let waiting = diff(&standing["waiting"]);
     if !waiting.is_empty() {
-        println!("waiting for a restart of the daemon:\n{waiting}");
+        say!("waiting for a restart of the daemon:\n{waiting}");
     }
     Ok(())
 }

@@ -23,7 +23,6 @@ pub(super) struct VoicesArguments {
     json: bool,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn voices(path: &Path, arguments: &VoicesArguments) -> Result<(), Failure> {
     let config = load(path)?;
     let named = arguments.name.as_deref();
@@ -41,9 +40,9 @@ pub(super) fn voices(path: &Path, arguments: &VoicesArguments) -> Result<(), Fai
             }
         };
         if arguments.json {
-            println!("{listed}");
+            say!("{listed}");
         } else {
-            print!("{}", table(&listed));
+            say!("{}", table(&listed).trim_end());
         }
     }
     match failed {

@@ -2,7 +2,7 @@
 //! and no countdown, where nobody watches. No colours at all.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 pub(super) struct Screen {
@@ -11,7 +11,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new() -> Screen {
-        let watched = std::io::stderr().is_terminal();
+        let watched = io::stderr().is_terminal();
         let countdown = watched.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.with_style(
@@ -21,12 +21,13 @@ impl Screen {
         Screen { countdown }
     }
 
-    /// A sentence that stays.
+    /// A sentence that stays. That nobody reads it is no reason to leave the number where it is.
     pub(super) fn say(&self, line: &str) {
+        let write = || writeln!(io::stderr(), "{line}").ok();
         match &self.countdown {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        };
     }
 
     /// The line that changes.

@@ -17,7 +17,6 @@ pub(super) struct StatusArguments {
     json: bool,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn status(
     config: &Config,
     state: &Path,
@@ -29,9 +28,9 @@ pub(super) fn status(
     let journal = desk.journal().map_err(Failure::failed)?;
     let Some(journal) = journal else {
         match (arguments.json, alive) {
-            (true, _) => println!("{}", json!({"open": false, "stale": false})),
-            (false, true) => println!("a tunnel is being opened or closed at this moment"),
-            (false, false) => println!("no tunnel is open"),
+            (true, _) => say!("{}", json!({"open": false, "stale": false})),
+            (false, true) => say!("a tunnel is being opened or closed at this moment"),
+            (false, false) => say!("no tunnel is open"),
         }
         return Ok(());
     };
@@ -55,7 +54,7 @@ pub(super) fn status(
             "number_points_here": points_here,
             "puts_back": called(&journal.found),
         });
-        println!("{answer}");
+        say!("{answer}");
         return Ok(());
     }
     let points = match points_here {
@@ -64,19 +63,19 @@ pub(super) fn status(
         None => "not known",
     };
     if alive {
-        println!(
+        say!(
             "a tunnel is open, for {} more",
             super::screen::spelled(std::time::Duration::from_secs(left_secs))
         );
     } else {
-        println!(
+        say!(
             "A TUNNEL WAS KILLED and could not put its number back; voice-streamer tunnel stop does it now"
         );
     }
-    println!("number      {}", journal.number);
-    println!("address     {}", journal.public_url);
-    println!("calls here  {points}");
-    println!("puts back   {}", called(&journal.found));
+    say!("number      {}", journal.number);
+    say!("address     {}", journal.public_url);
+    say!("calls here  {points}");
+    say!("puts back   {}", called(&journal.found));
     Ok(())
 }
 
