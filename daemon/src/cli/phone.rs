@@ -91,21 +91,9 @@ pub(super) fn phone(path: &Path, arguments: &PhoneArguments) -> Result<(), Failu
 }
 
 fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), Failure> {
-    let mut steps = arguments
-        .steps
-        .script(|what| sound(config, arguments, what))?;
-    if arguments.hang_up_after.is_none() {
-        steps.push(Step::HangUp);
-    }
-    let limit = arguments.hang_up_after;
+    let script = script(arguments, |what| sound(config, arguments, what))?;
     let silent = arguments.json;
     let report = runtime()?.block_on(async {
-        let ends_after_ms = limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
-        let script = Script {
-            steps,
-            ends_after_ms,
-            ..Script::default()
-        };
         phone::call(line, script, |ms, happening| {
             if !silent {
                 print_happening(ms, happening);
@@ -126,6 +114,25 @@ fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), F
     }
     print_report(&report, arguments);
     Ok(())
+}
+
+/// What was typed as a script. Somebody who says how long he stays does not leave before, even with nothing to do.
+fn script(
+    arguments: &PhoneArguments,
+    sound: impl FnMut(&str) -> Result<Arc<[u8]>, Failure>,
+) -> Result<Script, Failure> {
+    let mut steps = arguments.steps.script(sound)?;
+    let ends_after_ms = arguments
+        .hang_up_after
+        .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    if ends_after_ms.is_none() {
+        steps.push(Step::HangUp);
+    }
+    Ok(Script {
+        steps,
+        ends_after_ms,
+        ..Script::default()
+    })
 }
 
 /// A file if there is one of that name, else a text for the agent's voice.
@@ -381,8 +388,30 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        phone: PhoneArguments,
+    }
+
+    #[test]
+    fn who_says_how_long_he_stays_does_not_leave_before() {
+        for (line, ends_after_ms) in [
+            ("phone --say one.wav", None),
+            ("phone --say one.wav --hang-up-after 30s", Some(30_000)),
+        ] {
+            let arguments = Line::try_parse_from(line.split(' ')).unwrap().phone;
+            let script = script(&arguments, |_| Ok([].into())).unwrap();
+            assert_eq!(script.ends_after_ms, ends_after_ms, "{line}");
+            let leaves_by_himself = script.steps.contains(&Step::HangUp);
+            assert_eq!(leaves_by_himself, ends_after_ms.is_none(), "{line}");
+        }
+    }
 
     #[test]
     fn times_are_written_as_people_write_them() {
