@@ -203,9 +203,14 @@ fn voices_that_cannot_be_listed_are_a_sentence() {
             &right,
             vec!["nobody"],
             78,
-            "there is no [plugins.nobody] and no [voices.nobody]",
+            "there is no [plugins.nobody], no [voices.nobody] and no [transcribers.nobody]",
         ),
-        (&right, vec!["echo"], 78, "[plugins.echo] is no voice"),
+        (
+            &right,
+            vec!["echo"],
+            78,
+            "[plugins.echo] is neither a voice",
+        ),
         (&misspelt, vec!["eleven"], 78, "basis_url"),
         (
             &wrong,
