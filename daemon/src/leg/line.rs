@@ -259,7 +259,8 @@ impl Line {
         }
         let silent = now.duration_since(self.last_message);
         if silent > self.house.patience.idle() && !self.is_closing() {
-            warn!(peer = %self.peer, silent_s = silent.as_secs(), "a media stream went silent and is closed");
+            warn!(peer = %self.peer, call = self.call_sid(), silent_s = silent.as_secs(),
+                "a media stream went silent and is closed");
             self.close(
                 code::POLICY,
                 "silent for too long",
@@ -524,11 +525,22 @@ impl Line {
         });
     }
 
+    /// Of the call that talks here; empty if none does.
+    fn call_sid(&self) -> &str {
+        match &self.state {
+            State::Talking(leg) => leg.call_sid(),
+            State::Waiting | State::Closing { .. } | State::Gone => "",
+        }
+    }
+
     fn flush(&mut self, now: Instant) {
+        if self.is_gone() {
+            return;
+        }
         match self.out.flush(&self.write, now) {
             Ok(()) => {}
             Err(lost) => {
-                info!(peer = %self.peer, "a media stream is lost: {lost}");
+                info!(peer = %self.peer, call = self.call_sid(), "a media stream is lost: {lost}");
                 // The reader's end follows, or not.
                 self.end_call(Why::StreamLost, now, &mut Scratch::default());
                 self.state = State::Gone;
