@@ -120,7 +120,8 @@ fn a_call_that_is_not_known_begins_anew_but_not_for_ever() {
     assert!(document.contains("/twilio/resume/5/<"), "{document}");
     assert_eq!(after(&line, 4, ""), document, "delivered again");
     until("it is on record", || {
-        (rows(&daemon, SID, "resumed") > 0 && rows(&daemon, SID, "call_opened") == 1).then_some(())
+        (rows(&daemon, SID, "stream_over") > 0 && rows(&daemon, SID, "call_opened") == 1)
+            .then_some(())
     });
     let other = SID.replace("ab", "cd");
     let document = phone(line.ask("/twilio/resume/30/", &other, "")).unwrap();
@@ -144,7 +145,7 @@ fn a_restarted_daemon_answers_the_caller_anew() {
         let call = daemon.json(&format!("/api/calls/{SID}/"));
         (call["ended_reason"] == "caller_hung_up").then_some(())
     });
-    assert_eq!(rows(&daemon, SID, "resumed"), 1, "its record says so");
+    assert_eq!(rows(&daemon, SID, "stream_over"), 1, "its record says so");
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn only_the_carrier_is_answered() {
     assert!(refused.to_string().contains("403"), "{refused}");
     let (status, _) = daemon.webhook("/twilio/resume/1/", SID, "+15550101");
     assert_eq!(status, 403, "unsigned");
-    assert_eq!(rows(&daemon, SID, "resumed"), 0);
+    assert_eq!(rows(&daemon, SID, "stream_over"), 0);
     let document = after(&signed("12345"), 1, "");
     let url = "https://voice.example.com/twilio/resume/2/";
     assert!(document.contains(url), "{document}");

@@ -79,7 +79,7 @@ pub(super) async fn resume(
     }
     let note = |then: &str| {
         let detail = json!({"stream": stream, "transfer": transfer, "then": then});
-        row(desk, sid, "resumed", verified.ip, detail);
+        row(desk, sid, "stream_over", verified.ip, detail);
     };
     let sentence = || document::say_and_hang_up(&keys.fallback_text, &keys.fallback_language);
     match next {

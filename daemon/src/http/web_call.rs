@@ -156,7 +156,7 @@ pub(super) async fn resume(
     let ip = desk.client_ip(peer, request);
     let note = |then: &str| {
         let detail = json!({"stream": stream, "then": then});
-        row(desk, call_sid, "resumed", ip, detail);
+        row(desk, call_sid, "stream_over", ip, detail);
     };
     let fault = || json(&json!({"then": "fault"}));
     match next {

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Events that can be chosen in the filter: those a call is made of.
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 18] = [
     "call_opened",
     "stream_started",
     "said",
@@ -33,6 +33,9 @@ const EVENTS: [&str; 15] = [
     "no_input",
     "note",
     "failed",
+    "departed",
+    "stream_over",
+    "returned",
     "call_ended",
 ];
 

@@ -22,7 +22,8 @@ const seconds = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maxi
 
 const KINDS = {
   failed: "bad", store_damaged: "bad", daemon_restarted: "bad", barge_in: "warm", no_input: "warm", resumed: "warm", wasted: "warm",
-  said: "good", answered: "good", call_opened: "blue", stream_started: "blue", call_ended: "blue",
+  departed: "warm", said: "good", answered: "good",
+  call_opened: "blue", stream_started: "blue", stream_over: "blue", returned: "blue", call_ended: "blue",
 };
 
 let newest = Number(table.dataset.newest);
