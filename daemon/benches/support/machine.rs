@@ -8,7 +8,7 @@ use std::time::Instant;
 const TICKS_PER_SEC: f64 = 100.0;
 
 /// Others may take this part of a core before a figure taken beside them is void.
-pub(crate) const MOST_TAKEN: f64 = 0.05;
+pub(crate) const MOST_TAKEN: f64 = 0.10;
 
 /// Processor time a process has had so far, in seconds, all threads.
 pub(crate) fn cpu_secs(pid: u32) -> f64 {

@@ -14,6 +14,9 @@ use voice_streamer::phone::Report;
 /// Longer clips would make few interruptions of a long run.
 const LONGEST_MS: u64 = 3500;
 
+/// The core's pause: whoever has been silent for so long begins anew, as `barge_in_ms` counts voice without one.
+const PAUSE_MS: u64 = 100;
+
 /// Silence before and behind a clip that is tried by itself.
 const AROUND_MS: u64 = 2000;
 
@@ -57,7 +60,12 @@ impl Clip {
         let sound: Vec<u8> = samples.iter().map(|x| mulaw::encode_sample(*x)).collect();
         let around = vec![MULAW_SILENCE; (AROUND_MS / FRAME_MS) as usize * FRAME_SAMPLES];
         let alone = [&around[..], &sound, &around].concat();
-        let tried = Reference::of(&verdicts(&alone), settings);
+        // Its longest pause is well below the one that ends a turn: a frame that is late by chance must not do so.
+        let hasty = Settings {
+            end_of_turn_ms: settings.end_of_turn_ms - PAUSE_MS,
+            ..settings.clone()
+        };
+        let tried = Reference::of(&verdicts(&alone), &hasty);
         let fits = samples.len() <= most && tried.holds.len() == 1 && tried.turns == 1;
         fits.then(|| Clip {
             sound: sound.into(),
@@ -197,11 +205,11 @@ impl Figures {
             let heard_from = first.saturating_sub(20);
             let heard = &verdicts[heard_from..until];
             let holds = Reference::of(heard, settings).holds;
-            let voiced = heard.iter().position(|voiced| *voiced);
-            let (Some(voiced), Some(deciding)) = (voiced, holds.first()) else {
+            let Some(deciding) = holds.first() else {
                 self.not_cleared += 1;
                 continue;
             };
+            let voiced = run_began(&heard[..=*deciding]);
             let written = |frame: usize| report.said_at[frame];
             let mut clears = report.cleared_at.iter();
             let Some(cleared) = clears.find(|at| **at >= written(first)) else {
@@ -265,6 +273,18 @@ impl Figures {
             }
         }
     }
+}
+
+/// The first frame of the voice without a pause to which the last frame belongs.
+fn run_began(heard: &[bool]) -> usize {
+    let mut began = heard.len() - 1;
+    for frame in (0..began).rev().filter(|frame| heard[*frame]) {
+        if (began - frame) as u64 * FRAME_MS >= PAUSE_MS {
+            break;
+        }
+        began = frame;
+    }
+    began
 }
 
 /// From one to the other, in µs; nothing if it is the wrong way round.

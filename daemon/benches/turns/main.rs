@@ -8,9 +8,10 @@
 //!               a  b       c:clear        d     e f:media
 //! ```
 //!
-//! `a` and `b` are when the first loud and the first voiced frame were written; `c` the frame by which the core has
-//! enough voice, and the time at which `clear` is read. `d` is the last voiced frame, `e` when its silence has lasted for
-//! `end_of_turn_ms`, `f` when the first message of the answer is read. Responder and voice (`talker.c`) answer at once.
+//! `a` and `b` are when the first loud frame was written, and the first voiced one of the voice without a pause that
+//! interrupts; `c` the frame by which the core has enough of it, and the time at which `clear` is read. `d` is the last
+//! voiced frame, `e` when its silence has lasted for `end_of_turn_ms`, `f` when the first message of the answer is read.
+//! Responder and voice (`talker.c`) answer at once.
 //!
 //! Which frame is which is known without asking the daemon: the same detector and the same core hear what the phone sent.
 //! When a turn was decided is asked of its record: rows `turn_ended`, `waited_ms` behind the last voiced frame, in whole
@@ -202,9 +203,9 @@ async fn talk(
     let mut callers = Vec::new();
     for call in 0..calls {
         let line = Line::to(format!("http://{}", server.address));
-        // Another order for each, so that not everybody says the same at once.
+        // Each goes on where the one before will end: all clips are said as often, and not by everybody at once.
         let said: Vec<Arc<Clip>> = (0..interruptions)
-            .map(|number| Arc::clone(&clips[(call * 7 + number * 13) % clips.len()]))
+            .map(|number| Arc::clone(&clips[(call * interruptions + number) % clips.len()]))
             .collect();
         let mut steps = vec![Step::WaitForVoice {
             most_ms: PATIENCE_MS,

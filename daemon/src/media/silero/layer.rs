@@ -47,7 +47,9 @@ impl Layer {
     ///
     /// Half of what the layers hear of each other, and three quarters of what they tell the cell, was clipped to zero:
     /// the weights of those inputs are not even read, and reading them is what the cell's half megabyte costs. Two calls
-    /// at a time, sharing that, would save 0.5 µs of 6 per frame, and make them wait for each other.
+    /// at a time, sharing that, would save 0.5 µs of 6 per frame, and make them wait for each other; if all weights always
+    /// lay in the nearest cache, 1.1 µs would be saved. The cell's in 16 bits with a scale for each output (no verdict
+    /// changes, a probability by 0.0001) save 0.5 µs, and cost processors without AVX2 3 µs of 12.
     #[inline(always)]
     pub(super) fn add<const VECTOR: bool>(&self, outputs: &mut [f32], column: &[f32]) {
         let mut active = [(0_u32, 0.0); MOST_INPUTS];
