@@ -10,14 +10,9 @@
  *
  * Built with WIDE the voice makes linear samples at 16 kHz: the same bytes, which are then no tone but a noise.
  */
-#include "voice_plugin.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "frame.h"
 
 enum { TONE_BYTES = 6400 };
-
-static const vp_host *host;
 
 typedef struct {
   vp_out *out;
@@ -26,29 +21,10 @@ typedef struct {
   int half, since, asked;
 } stream_t;
 
-static vp_bytes text(const char *words) {
-  vp_bytes bytes = { (const uint8_t *)words, strlen(words) };
-  return bytes;
-}
-
-static void emit(vp_out *out, uint16_t kind, uint32_t turn, const char *words) {
-  vp_event event = { kind, 0, turn, 0, text(words) };
-  host->emit(out, &event);
-}
-
-static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
-  (void)ctx, (void)config, (void)error;
-  host = h;
-  *self = (void *)&host;
-  return VP_OK;
-}
-
-static void close_(void *self) { (void)self; }
-
 static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
   (void)self;
-  char all[1024] = { 0 };
-  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  char all[1024];
+  copy(info, all, sizeof all);
   stream_t *me = calloc(1, sizeof *me);
   const char *at;
   me->out = out;
@@ -57,10 +33,8 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   me->half = (at = strstr(all, "\"half\":")) ? atoi(at + 7) : 10;
   me->since = (at = strstr(all, "\"since\":")) ? atoi(at + 8) : 1;
   if (!strcmp(me->mood, "refuses")) {
-    snprintf(error->msg, sizeof error->msg, "not today");
-    host->release(out);
-    free(me);
-    return VP_ERROR;
+    stop_(me);
+    return refuse(error, "not today");
   }
   *stream = me;
   return VP_OK;
@@ -80,11 +54,11 @@ static int32_t speak(stream_t *me, uint32_t turn) {
   if (!strcmp(mood, "breaks") || !strcmp(mood, "stalls")) tone(me, turn, TONE_BYTES / 2);
   if (!strcmp(mood, "stalls")) return VP_OK;
   if (!strcmp(mood, "breaks") || !strcmp(mood, "fails")) {
-    emit(me->out, VP_FAILED, turn, "quota: the month is used up");
+    emit(me->out, VP_FAILED, 0, turn, "quota: the month is used up");
     return VP_OK;
   }
   if (strcmp(mood, "empty")) tone(me, turn, TONE_BYTES);
-  emit(me->out, VP_DONE, turn, "");
+  emit(me->out, VP_DONE, 0, turn, "");
   return VP_OK;
 }
 
@@ -96,31 +70,19 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
       if (answer != VP_OK) return answer;
     }
     if (me->role == VP_RESPONDER && event->kind == VP_SPEECH_END && event->flags & VP_LAST) {
-      emit(me->out, VP_TEXT, event->turn, "This is the first sentence.");
-      emit(me->out, VP_TEXT, event->turn, "The second one follows.");
-      emit(me->out, VP_TEXT, event->turn, "And here is the third.");
-      emit(me->out, VP_DONE, event->turn, "");
+      emit(me->out, VP_TEXT, 0, event->turn, "This is the first sentence.");
+      emit(me->out, VP_TEXT, 0, event->turn, "The second one follows.");
+      emit(me->out, VP_TEXT, 0, event->turn, "And here is the third.");
+      emit(me->out, VP_DONE, 0, event->turn, "");
     }
   }
   return VP_OK;
 }
 
-static void stop_(void *stream) {
-  stream_t *me = stream;
-  host->release(me->out);
-  free(me);
-}
-
 #ifdef WIDE
-static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
-  put(to, text("{\"tts\":{\"produces\":[{\"encoding\":\"s16le\",\"rate\":16000}]}}"));
-  return VP_OK;
-}
+#define PRODUCES "{\"encoding\":\"s16le\",\"rate\":16000}"
 #else
-#define describe_ NULL
+#define PRODUCES "{\"encoding\":\"mulaw\",\"rate\":8000}"
 #endif
 
-static const vp_plugin plugin = { sizeof plugin, 1, "test-moody", "1.0.0", VP_RESPONDER | VP_TTS, describe_,
-                                  open_, close_, start_, send_, stop_, NULL };
-
-VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == 1 ? &plugin : NULL; }
+PLUGIN("test-moody", VP_RESPONDER | VP_TTS, start_, "{\"tts\":{\"produces\":[" PRODUCES "]}}")

@@ -9,36 +9,17 @@
  *
  * Without words it says "No words." It takes digits and says "Digit 5."
  */
-#include "voice_plugin.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const vp_host *host;
+#include "frame.h"
 
 typedef struct {
   vp_out *out;
   char words[2048], told[512], parameters[1024], history[1024], digit;
 } stream_t;
 
-static void emit(stream_t *me, uint16_t kind, uint16_t flags, uint32_t turn, const char *words) {
-  vp_event event = { kind, flags, turn, 0, { (const uint8_t *)words, strlen(words) } };
-  host->emit(me->out, &event);
-}
-
-static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
-  (void)ctx, (void)config, (void)error;
-  host = h;
-  *self = (void *)&host;
-  return VP_OK;
-}
-
-static void close_(void *self) { (void)self; }
-
 static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
   (void)self, (void)role, (void)error;
-  char all[4096] = { 0 };
-  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  char all[4096];
+  copy(info, all, sizeof all);
   stream_t *me = calloc(1, sizeof *me);
   const char *at = strstr(all, "\"parameters\":{");
   if (at) sscanf(at, "\"parameters\":{%1000[^}]", me->parameters);
@@ -58,20 +39,21 @@ static void note(stream_t *me, const char *what) {
 /* False if nothing more comes in this turn. */
 static int command(stream_t *me, uint32_t turn, char *line) {
   char said[1200];
-  if (!strncmp(line, "say ", 4)) emit(me, VP_TEXT, 0, turn, line + 4);
-  else if (!strncmp(line, "firm ", 5)) emit(me, VP_TEXT, VP_FIRM, turn, line + 5);
-  else if (!strncmp(line, "piece ", 6)) emit(me, VP_PARTIAL, 0, turn, line + 6);
+  if (!strncmp(line, "say ", 4)) emit(me->out, VP_TEXT, 0, turn, line + 4);
+  else if (!strncmp(line, "firm ", 5)) emit(me->out, VP_TEXT, VP_FIRM, turn, line + 5);
+  else if (!strncmp(line, "piece ", 6)) emit(me->out, VP_PARTIAL, 0, turn, line + 6);
   else if (!strncmp(line, "do ", 3)) {
     for (char *c = line; *c; c++) if (*c == '\'') *c = '"';
-    emit(me, VP_ACTION, 0, turn, line + 3);
+    emit(me->out, VP_ACTION, 0, turn, line + 3);
   }
-  else if (!strcmp(line, "told")) emit(me, VP_TEXT, 0, turn, me->told);
+  else if (!strcmp(line, "told")) emit(me->out, VP_TEXT, 0, turn, me->told);
   else if (!strcmp(line, "facts")) {
     snprintf(said, sizeof said, "Facts: %s", me->parameters);
-    emit(me, VP_TEXT, 0, turn, said);
+    emit(me->out, VP_TEXT, 0, turn, said);
   }
-  else if (!strcmp(line, "history") && *me->history) emit(me, VP_TEXT, 0, turn, me->history);
-  else if (!strcmp(line, "fail") || !strcmp(line, "history")) return emit(me, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
+  else if (!strcmp(line, "history") && *me->history) emit(me->out, VP_TEXT, 0, turn, me->history);
+  else if (!strcmp(line, "fail") || !strcmp(line, "history"))
+    return emit(me->out, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
   else if (!strcmp(line, "hang")) return 0;
   return 1;
 }
@@ -81,12 +63,12 @@ static void answer(stream_t *me, uint32_t turn) {
   note(me, "END");
   if (me->digit) {
     snprintf(said, sizeof said, "Digit %c.", me->digit);
-    emit(me, VP_TEXT, 0, turn, said);
-  } else if (!*rest) emit(me, VP_TEXT, 0, turn, "No words.");
+    emit(me->out, VP_TEXT, 0, turn, said);
+  } else if (!*rest) emit(me->out, VP_TEXT, 0, turn, "No words.");
   for (char *line; !me->digit && (line = strsep(&rest, ";"));)
     if (!command(me, turn, line)) return;
   me->words[0] = me->told[0] = me->digit = 0;
-  emit(me, VP_DONE, VP_LAST, turn, "");
+  emit(me->out, VP_DONE, VP_LAST, turn, "");
 }
 
 static int32_t send_(void *stream, const vp_event *event, size_t n) {
@@ -99,7 +81,7 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
     case VP_DTMF: me->digit = (char)event->data.ptr[0]; break;
     case VP_TEXT:
       note(me, "TEXT");
-      snprintf(me->words, sizeof me->words, "%.*s", (int)event->data.len, (const char *)event->data.ptr);
+      copy(event->data, me->words, sizeof me->words);
       break;
     case VP_SPEECH_END:
       if (event->flags & VP_LAST) answer(me, event->turn);
@@ -109,20 +91,4 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
   return VP_OK;
 }
 
-static void stop_(void *stream) {
-  stream_t *me = stream;
-  host->release(me->out);
-  free(me);
-}
-
-static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
-  static const char json[] = "{\"responder\":{\"takes_digits\":true}}";
-  vp_bytes bytes = { (const uint8_t *)json, sizeof json - 1 };
-  put(to, bytes);
-  return VP_OK;
-}
-
-static const vp_plugin plugin = { sizeof plugin, VP_ABI, "test-puppet", "1.0.0", VP_RESPONDER, describe_,
-                                  open_, close_, start_, send_, stop_, NULL };
-
-VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == VP_ABI ? &plugin : NULL; }
+PLUGIN("test-puppet", VP_RESPONDER, start_, "{\"responder\":{\"takes_digits\":true}}")

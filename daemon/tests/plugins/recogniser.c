@@ -4,17 +4,12 @@
  *   "known"   the path of a file: a line for each recording, 160 bytes of it in hexadecimal, a space, its words. The same
  *             words may stand for several recordings.
  */
-#include "voice_plugin.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "frame.h"
 
 #define PIECE 160
 #define KNOWN_MOST 64
 #define KEPT_MOST (8000 * 30)
 #define LEAD (8000 / 2)
-
-static const vp_host *host;
 
 typedef struct { uint8_t piece[PIECE]; char words[64]; } known_t;
 
@@ -25,15 +20,6 @@ typedef struct {
   size_t kept;
   uint8_t sound[KEPT_MOST];
 } stream_t;
-
-static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
-  (void)ctx, (void)config, (void)error;
-  host = h;
-  *self = (void *)&host;
-  return VP_OK;
-}
-
-static void close_(void *self) { (void)self; }
 
 static int read_known(stream_t *me, const char *path) {
   FILE *file = fopen(path, "r");
@@ -54,8 +40,8 @@ static int read_known(stream_t *me, const char *path) {
 
 static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
   (void)self, (void)role;
-  char all[4096] = { 0 }, path[200] = "";
-  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  char all[4096], path[200] = "";
+  copy(info, all, sizeof all);
   const char *key = strstr(all, "\"known\":\"");
   if (key) snprintf(path, sizeof path, "%.*s", (int)strcspn(key + 9, "\""), key + 9);
   stream_t *me = calloc(1, sizeof *me);
@@ -93,8 +79,7 @@ static void answer(stream_t *me, uint32_t turn) {
         size_t length = strlen(words);
         snprintf(words + length, sizeof words - length, "%s%s", length ? " " : "", me->known[i].words);
       }
-  vp_event event = { VP_TEXT, VP_LAST, turn, 0, { (const uint8_t *)words, strlen(words) } };
-  host->emit(me->out, &event);
+  emit(me->out, VP_TEXT, VP_LAST, turn, words);
   me->kept = 0;
 }
 
@@ -111,20 +96,4 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
   return VP_OK;
 }
 
-static void stop_(void *stream) {
-  stream_t *me = stream;
-  host->release(me->out);
-  free(me);
-}
-
-static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
-  static const char json[] = "{\"stt\":{\"accepts\":[{\"encoding\":\"mulaw\",\"rate\":8000}]}}";
-  vp_bytes bytes = { (const uint8_t *)json, sizeof json - 1 };
-  put(to, bytes);
-  return VP_OK;
-}
-
-static const vp_plugin plugin = { sizeof plugin, VP_ABI, "test-recogniser", "1.0.0", VP_STT, describe_,
-                                  open_, close_, start_, send_, stop_, NULL };
-
-VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == VP_ABI ? &plugin : NULL; }
+PLUGIN("test-recogniser", VP_STT, start_, "{\"stt\":{\"accepts\":[{\"encoding\":\"mulaw\",\"rate\":8000}]}}")

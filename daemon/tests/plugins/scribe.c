@@ -10,12 +10,7 @@
  *
  * Built with WIDE it wants linear samples at 16 kHz.
  */
-#include "voice_plugin.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const vp_host *host;
+#include "frame.h"
 
 typedef struct {
   vp_out *out;
@@ -24,11 +19,6 @@ typedef struct {
   int speaks, loudest;
   size_t samples, before;
 } stream_t;
-
-static void emit(vp_out *out, uint16_t kind, uint32_t turn, const char *words) {
-  vp_event event = { kind, VP_LAST, turn, 0, { (const uint8_t *)words, strlen(words) } };
-  host->emit(out, &event);
-}
 
 /* The string behind a name, unescaped as far as tests need it. */
 static void member(const char *json, const char *name, char *to, size_t room) {
@@ -40,19 +30,10 @@ static void member(const char *json, const char *name, char *to, size_t room) {
   *to = 0;
 }
 
-static int32_t open_(const vp_host *h, vp_ctx *ctx, vp_bytes config, void **self, vp_error *error) {
-  (void)ctx, (void)config, (void)error;
-  host = h;
-  *self = (void *)&host;
-  return VP_OK;
-}
-
-static void close_(void *self) { (void)self; }
-
 static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
   (void)self, (void)role;
-  char all[4096] = { 0 }, encoding[16] = "";
-  memcpy(all, info.ptr, info.len < sizeof all - 1 ? info.len : sizeof all - 1);
+  char all[4096], encoding[16] = "";
+  copy(info, all, sizeof all);
   stream_t *me = calloc(1, sizeof *me);
   const char *rate = strstr(all, "\"rate\":");
   me->out = out;
@@ -67,10 +48,8 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   member(all, "says", me->says, sizeof me->says);
   me->next = me->says;
   if (!strcmp(me->mood, "refuses")) {
-    snprintf(error->msg, sizeof error->msg, "auth: nobody knows this key");
-    host->release(out);
-    free(me);
-    return VP_ERROR;
+    stop_(me);
+    return refuse(error, "auth: nobody knows this key");
   }
   *stream = me;
   return VP_OK;
@@ -96,7 +75,7 @@ static int32_t answer(stream_t *me, uint32_t turn) {
   char words[512];
   if (!strcmp(me->mood, "panics")) return VP_PANIC;
   if (!strcmp(me->mood, "silent")) return VP_OK;
-  if (!strcmp(me->mood, "fails")) return emit(me->out, VP_FAILED, turn, "quota: the month is used up"), VP_OK;
+  if (!strcmp(me->mood, "fails")) return emit(me->out, VP_FAILED, VP_LAST, turn, "quota: the month is used up"), VP_OK;
   size_t length = strcspn(me->next, "|");
   snprintf(words, sizeof words, "%.*s", (int)length, me->next);
   if (me->next[length]) me->next += length + 1;
@@ -104,7 +83,7 @@ static int32_t answer(stream_t *me, uint32_t turn) {
     snprintf(words, sizeof words, "%s, %zu samples after %zu, loudest %d", me->format, me->samples, me->before,
              me->loudest);
   me->before = 0;
-  emit(me->out, VP_TEXT, turn, words);
+  emit(me->out, VP_TEXT, VP_LAST, turn, words);
   return VP_OK;
 }
 
@@ -114,11 +93,11 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
     if (event->kind == VP_SPEECH_START) {
       if (!me->speaks) me->samples = 0, me->loudest = 0;
       me->speaks = 1;
-      if (*me->partial) emit(me->out, VP_PARTIAL, event->turn, me->partial);
+      if (*me->partial) emit(me->out, VP_PARTIAL, VP_LAST, event->turn, me->partial);
     }
     if (event->kind == VP_AUDIO) hear(me, event->data);
     if (event->kind == VP_SPEECH_END && !(event->flags & VP_LAST) && *me->finished)
-      emit(me->out, VP_FINISHED, event->turn, me->finished);
+      emit(me->out, VP_FINISHED, VP_LAST, event->turn, me->finished);
     if (event->kind == VP_SPEECH_END && event->flags & VP_LAST) {
       me->speaks = 0;
       int32_t status = answer(me, event->turn);
@@ -128,24 +107,10 @@ static int32_t send_(void *stream, const vp_event *event, size_t n) {
   return VP_OK;
 }
 
-static void stop_(void *stream) {
-  stream_t *me = stream;
-  host->release(me->out);
-  free(me);
-}
-
-static int32_t describe_(void (*put)(void *, vp_bytes), void *to) {
 #ifdef WIDE
-  static const char json[] = "{\"stt\":{\"accepts\":[{\"encoding\":\"s16le\",\"rate\":16000}]}}";
+#define ACCEPTS "{\"encoding\":\"s16le\",\"rate\":16000}"
 #else
-  static const char json[] = "{\"stt\":{\"accepts\":[{\"encoding\":\"mulaw\",\"rate\":8000}]}}";
+#define ACCEPTS "{\"encoding\":\"mulaw\",\"rate\":8000}"
 #endif
-  vp_bytes bytes = { (const uint8_t *)json, sizeof json - 1 };
-  put(to, bytes);
-  return VP_OK;
-}
 
-static const vp_plugin plugin = { sizeof plugin, VP_ABI, "test-scribe", "1.0.0", VP_STT, describe_,
-                                  open_, close_, start_, send_, stop_, NULL };
-
-VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi) { return host_abi == VP_ABI ? &plugin : NULL; }
+PLUGIN("test-scribe", VP_STT, start_, "{\"stt\":{\"accepts\":[" ACCEPTS "]}}")
