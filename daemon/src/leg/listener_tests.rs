@@ -4,14 +4,17 @@
 
 use super::*;
 use crate::call;
+use crate::leg::Setup;
 use crate::leg::{
     Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Patience, Phrases, Rests,
 };
 use crate::media::detect::Kind;
+use crate::media::{frame, mulaw};
 use crate::metrics::Metrics;
+use crate::plugin::Generation;
 use crate::plugin::fixtures::Bench;
 use crate::store::Store;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 

@@ -8,9 +8,11 @@
 //!                              line  (websocket: messages in, frames out, closing)
 //!                                ▼
 //!                               leg  (one running call: call::Call + detector + plugin streams; outlives its stream in legs)
-//!                                ├── mouth       says it: phrases already made, samples that stand ready
-//!                                │    └── voices   starting one that speaks
+//!                                ├── mouth       says it: phrases already made, or a voice
+//!                                │    ├── voices   starting one that speaks
+//!                                │    └── ready    samples that stand ready, and those played last
 //!                                ├── listener    who hears the caller: a transcriber, an endpointer
+//!                                │    └── transcribers   starting one that listens
 //!                                ├── responder   who answers
 //!                                │    └── history    what one who comes later is told
 //!                                ├── deliveries  what all of them put out, into the core
@@ -40,12 +42,14 @@ mod mouth;
 mod mouth_tests;
 mod outbox;
 mod phrases;
+mod ready;
 mod responder;
 mod rests;
 mod roster;
 mod speakers;
 mod story;
 mod thread;
+mod transcribers;
 mod voices;
 
 pub use admission::{

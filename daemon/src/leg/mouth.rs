@@ -7,27 +7,16 @@
 use super::leg::Counted;
 use super::lineup::{Lineup, in_words};
 use super::phrases::{PHRASE_BYTES, PhraseKey};
+use super::ready::Ready;
 use super::rests::{Asked, Step};
 use super::speakers::Speaker;
-use super::voices::Open;
+use super::voices::{Open, narrow};
 use super::{Guest, House, Roster};
-use crate::media::edge::{fade_in, word_edge};
 use crate::media::mulaw;
-use crate::media::resample::Resampler;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 use voice_plugin::abi::kind;
-
-/// Samples that stand ready at most: 2 s. What a voice makes beyond it waits in its ring, and then in the voice.
-pub(super) const READY_SAMPLES: usize = 16_000;
-
-/// Samples kept after they were sent, so that they can be sent again: the longest lead, and a second in which the edge
-/// of a word is looked for.
-const KEPT_SAMPLES: usize = 24_000;
-
-/// What is no longer kept is moved away when it has become so much: moving costs more than holding a second of sound.
-const SPENT_SAMPLES: usize = 8000;
 
 /// What the core asks for with `Speak`.
 #[derive(Debug)]
@@ -112,13 +101,6 @@ enum Source {
     Phrase { sound: Arc<[u8]>, at: usize },
     Finished,
     Failed(String),
-}
-
-/// Samples in order of arrival, µ-law, with a bound; and those played last, as long as somebody speaks.
-#[derive(Debug, Default)]
-struct Ready {
-    samples: Vec<u8>,
-    played: usize,
 }
 
 impl Mouth {
@@ -488,117 +470,9 @@ impl Saying {
     }
 }
 
-impl Ready {
-    fn room(&self) -> usize {
-        READY_SAMPLES.saturating_sub(self.samples.len() - self.played)
-    }
-
-    fn push(&mut self, samples: &[u8]) {
-        if self.played > KEPT_SAMPLES + SPENT_SAMPLES {
-            self.samples.drain(..self.played - KEPT_SAMPLES);
-            self.played = KEPT_SAMPLES;
-        }
-        self.samples.extend_from_slice(samples);
-    }
-
-    fn take_back(&mut self, samples: usize) -> usize {
-        if samples == 0 {
-            return 0; // all of it was heard
-        }
-        let cut = self.played.saturating_sub(samples);
-        let from = word_edge(&self.samples[..cut]);
-        fade_in(&mut self.samples[from..self.played]);
-        std::mem::replace(&mut self.played, from) - from
-    }
-
-    fn take(&mut self, samples: usize) -> &[u8] {
-        let from = self.played;
-        self.played = from.saturating_add(samples).min(self.samples.len());
-        &self.samples[from..self.played]
-    }
-}
-
-/// Converts as much of `bytes` as `room` samples hold; appends µ-law to `made`; returns the bytes used.
-fn narrow(
-    bytes: &[u8],
-    room: usize,
-    resampler: Option<&mut Resampler>,
-    wide: &mut Vec<i16>,
-    narrowed: &mut Vec<i16>,
-    made: &mut Vec<u8>,
-) -> usize {
-    // A sample of the line comes from at least one sample of the voice, so this many can never be too many.
-    let used = room.min(bytes.len() / 2) * 2;
-    // A lone last byte would stay for ever; the contract says whole samples, so it is dropped here.
-    let used = if used + 1 == bytes.len() {
-        bytes.len()
-    } else {
-        used
-    };
-    wide.clear();
-    wide.extend(
-        bytes[..used]
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
-    );
-    let line: &[i16] = match resampler {
-        Some(resampler) => {
-            narrowed.clear();
-            resampler.push(wide, narrowed);
-            narrowed
-        }
-        None => wide,
-    };
-    made.resize(line.len(), 0);
-    mulaw::encode(line, made);
-    used
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_stands_ready_is_bounded_and_comes_out_in_order() {
-        let mut ready = Ready::default();
-        ready.push(&[1, 2, 3]);
-        assert_eq!(ready.take(2), [1, 2]);
-        ready.push(&[4]);
-        assert_eq!(ready.room(), READY_SAMPLES - 2);
-        assert_eq!(ready.take(100), [3, 4]);
-        assert!(ready.take(100).is_empty());
-        ready.push(&vec![0; READY_SAMPLES]);
-        assert_eq!(ready.room(), 0);
-    }
-
-    #[test]
-    fn what_was_not_heard_stands_ready_again_from_the_edge_of_a_word() {
-        let mut ready = Ready::default();
-        let loud = |n: usize| vec![mulaw::encode_sample(8000); n];
-        ready.push(&[loud(4000), vec![0xFF; 400], loud(4000)].concat());
-        ready.take(8400);
-        ready.push(&[7]);
-        // 1600 were not heard; the gap ends 2400 before those, and half of the shortest one is repeated
-        assert_eq!(ready.take_back(1600), 4000 + 160);
-        assert_eq!(ready.take(160), [0xFF; 160], "and silence fades in as such");
-        assert_eq!(ready.take(4000), loud(4000));
-        assert_eq!(ready.take(9), [7]);
-        assert_eq!(ready.take_back(0), 0);
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded_and_no_more_is_taken_back() {
-        let mut ready = Ready::default();
-        for _ in 0..1000 {
-            ready.push(&[0x80; 800]);
-            ready.take(800);
-            assert!(ready.samples.len() <= KEPT_SAMPLES + SPENT_SAMPLES + 800);
-        }
-        let kept = ready.samples.len();
-        assert!(kept >= KEPT_SAMPLES);
-        assert_eq!(ready.take_back(usize::MAX), kept);
-        assert_eq!(ready.take(usize::MAX).len(), kept);
-    }
 
     #[test]
     fn a_mouth_that_rests_holds_no_memory() {
@@ -610,20 +484,5 @@ mod tests {
         mouth.take(800);
         mouth.rest();
         assert_eq!(mouth.ready.samples.capacity(), 0);
-    }
-
-    #[test]
-    fn conversion_never_makes_more_than_there_is_room_for() {
-        let bytes: Vec<u8> = (0..999_u32).map(|n| n as u8).collect();
-        let (mut wide, mut narrowed, mut made) = (Vec::new(), Vec::new(), Vec::new());
-        let used = narrow(&bytes, 100, None, &mut wide, &mut narrowed, &mut made);
-        assert_eq!((used, made.len()), (200, 100));
-        made.clear();
-        let used = narrow(&bytes, 10_000, None, &mut wide, &mut narrowed, &mut made);
-        assert_eq!(
-            (used, made.len()),
-            (999, 499),
-            "the odd last byte goes with the record"
-        );
     }
 }

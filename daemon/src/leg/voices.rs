@@ -3,8 +3,8 @@
 
 use super::lineup::{facts, not_started};
 use super::{Guest, Setup};
-use crate::media::frame;
 use crate::media::resample::Resampler;
+use crate::media::{frame, mulaw};
 use crate::plugin::{Encoding, Format, Generation, Stream};
 use serde_json::json;
 use std::sync::Arc;
@@ -74,6 +74,42 @@ fn line_format(offered: &[Format]) -> Format {
         .unwrap_or(own)
 }
 
+/// Converts as much of `bytes` as `room` samples hold; appends µ-law to `made`; returns the bytes used.
+pub(super) fn narrow(
+    bytes: &[u8],
+    room: usize,
+    resampler: Option<&mut Resampler>,
+    wide: &mut Vec<i16>,
+    narrowed: &mut Vec<i16>,
+    made: &mut Vec<u8>,
+) -> usize {
+    // A sample of the line comes from at least one sample of the voice, so this many can never be too many.
+    let used = room.min(bytes.len() / 2) * 2;
+    // A lone last byte would stay for ever; the contract says whole samples, so it is dropped here.
+    let used = if used + 1 == bytes.len() {
+        bytes.len()
+    } else {
+        used
+    };
+    wide.clear();
+    wide.extend(
+        bytes[..used]
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
+    );
+    let line: &[i16] = match resampler {
+        Some(resampler) => {
+            narrowed.clear();
+            resampler.push(wide, narrowed);
+            narrowed
+        }
+        None => wide,
+    };
+    made.resize(line.len(), 0);
+    mulaw::encode(line, made);
+    used
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +131,20 @@ mod tests {
         assert_eq!(line_format(&[wide, mulaw]), mulaw);
         assert_eq!(line_format(&[wide, narrow]), narrow);
         assert_eq!(line_format(&[]), mulaw);
+    }
+
+    #[test]
+    fn conversion_never_makes_more_than_there_is_room_for() {
+        let bytes: Vec<u8> = (0..999_u32).map(|n| n as u8).collect();
+        let (mut wide, mut narrowed, mut made) = (Vec::new(), Vec::new(), Vec::new());
+        let used = narrow(&bytes, 100, None, &mut wide, &mut narrowed, &mut made);
+        assert_eq!((used, made.len()), (200, 100));
+        made.clear();
+        let used = narrow(&bytes, 10_000, None, &mut wide, &mut narrowed, &mut made);
+        assert_eq!(
+            (used, made.len()),
+            (999, 499),
+            "the odd last byte goes with the record"
+        );
     }
 }

@@ -1,0 +1,145 @@
+//! Starting one who listens to a call, in the format that costs least, and giving him the caller's sound in it. Who
+//! that is, and what becomes of his words, is the listener's business.
+
+use super::lineup::{facts, not_started};
+use super::mouth::Scratch;
+use super::{Guest, Setup};
+use crate::call::Stretch;
+use crate::media::resample::Resampler;
+use crate::media::{frame, mulaw};
+use crate::plugin::{Encoding, Fault, Format, Generation, Stream};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use voice_plugin::abi::{kind, role};
+
+/// Who listens.
+pub(super) struct Open {
+    pub(super) stream: Stream,
+    pub(super) setup: Arc<Setup>,
+    pub(super) language: String,
+    pub(super) place: u32,
+    convert: Convert,
+}
+
+/// From the line's µ-law to what was agreed.
+enum Convert {
+    Mulaw,
+    /// Linear samples at the line's rate.
+    Linear,
+    Resampled(Resampler),
+}
+
+impl Open {
+    /// Starts one for this call. The error is a sentence that begins with its name.
+    pub(super) fn start(
+        guest: &Guest,
+        place: u32,
+        setup: &Arc<Setup>,
+        generation: &Arc<Generation>,
+        language: String,
+    ) -> Result<Open, String> {
+        let format = line_format(&generation.library().describe().stt_accepts);
+        let convert = match (format.encoding, format.rate) {
+            (Encoding::Mulaw, _) => Convert::Mulaw,
+            (Encoding::S16le, frame::RATE) => Convert::Linear,
+            (Encoding::S16le, rate) => Convert::Resampled(
+                Resampler::new(frame::RATE, rate).map_err(|error| format!("no_role: {error}"))?,
+            ),
+        };
+        let info = json!({
+            "call": facts(guest),
+            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
+            "language": language,
+            "settings": setup.settings,
+        });
+        let stream = generation
+            .start(role::STT, &info.to_string())
+            .map_err(|error| not_started(&error, "no_role"))?;
+        Ok(Open {
+            stream,
+            setup: Arc::clone(setup),
+            language,
+            place,
+            convert,
+        })
+    }
+
+    /// What was said before he came; it ends at `at`.
+    pub(super) fn catch_up(
+        &mut self,
+        recent: &VecDeque<u8>,
+        at: u64,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let mut at = at.saturating_sub(recent.len() as u64);
+        let mut coded = [0; frame::FRAME_SAMPLES];
+        let mut pcm = [0; frame::FRAME_SAMPLES];
+        let mut left = recent.iter().copied();
+        loop {
+            let mut count = 0;
+            for (slot, sample) in coded.iter_mut().zip(&mut left) {
+                *slot = sample;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            mulaw::decode(&coded[..count], &mut pcm[..count]);
+            self.hear(&coded[..count], &pcm[..count], 0, at, scratch)?;
+            at += count as u64;
+        }
+    }
+
+    pub(super) fn hear(
+        &mut self,
+        coded: &[u8],
+        pcm: &[i16],
+        stretch: Stretch,
+        at: u64,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let linear = match &mut self.convert {
+            Convert::Mulaw => return self.stream.send(kind::AUDIO, 0, stretch, at, coded),
+            Convert::Linear => pcm,
+            Convert::Resampled(resampler) => {
+                scratch.wide.clear();
+                resampler.push(pcm, &mut scratch.wide);
+                &scratch.wide
+            }
+        };
+        if linear.is_empty() {
+            return Ok(());
+        }
+        scratch.bytes.clear();
+        let bytes = linear.iter().flat_map(|sample| sample.to_le_bytes());
+        scratch.bytes.extend(bytes);
+        self.stream
+            .send(kind::AUDIO, 0, stretch, at, &scratch.bytes)
+    }
+}
+
+/// The line's own µ-law if it is taken, else the lowest rate, which costs least: above 4 kHz there is nothing to hear.
+fn line_format(accepted: &[Format]) -> Format {
+    if accepted.contains(&Format::LINE) {
+        return Format::LINE;
+    }
+    let lowest = accepted.iter().copied().min_by_key(|format| format.rate);
+    lowest.unwrap_or(Format::LINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_own_format_is_given_if_it_is_taken() {
+        let wide = |rate| Format {
+            encoding: Encoding::S16le,
+            rate,
+        };
+        assert_eq!(line_format(&[wide(16_000), Format::LINE]), Format::LINE);
+        assert_eq!(line_format(&[wide(48_000), wide(16_000)]), wide(16_000));
+        assert_eq!(line_format(&[]), Format::LINE);
+    }
+}
