@@ -12,9 +12,10 @@
 //! changed, when one has failed and a fallback stands behind it, and when it is the first one's turn again. What the
 //! caller said in the last half second is kept for him who comes new, because a stretch is noticed late.
 
-use super::lineup::{Lineup, in_words};
+use super::lineup::Lineup;
 use super::mouth::Scratch;
 use super::rests::{Asked, Step};
+use super::starting::in_words;
 use super::transcribers::Open;
 use super::{Guest, House, Roster};
 use crate::call::{Sounded, Stretch};

@@ -20,6 +20,7 @@
 //!
 //!  roster  who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
 //!  lineup  one line of voices or transcribers as it stood at one moment
+//!  starting  any plugin, for one call
 //!  rests   who failed too often lately to be asked, in whatever calls
 //! ```
 //!
@@ -47,6 +48,7 @@ mod responder;
 mod rests;
 mod roster;
 mod speakers;
+mod starting;
 mod story;
 mod thread;
 mod transcribers;

@@ -5,11 +5,12 @@
 //! in the line's own format.
 
 use super::leg::Counted;
-use super::lineup::{Lineup, in_words};
+use super::lineup::Lineup;
 use super::phrases::{PHRASE_BYTES, PhraseKey};
 use super::ready::Ready;
 use super::rests::{Asked, Step};
 use super::speakers::Speaker;
+use super::starting::in_words;
 use super::voices::{Open, narrow};
 use super::{Guest, House, Roster};
 use crate::media::mulaw;

@@ -6,12 +6,11 @@
 //! next door in `deliveries`, where it is known to whom it belongs.
 
 use super::history::History;
-use super::lineup::{facts, in_words, not_started};
 use super::rests::Asked;
-use super::{Guest, House};
+use super::starting::in_words;
+use super::{Guest, House, starting};
 use crate::call::{Prompt, Return, Turn};
-use crate::media::frame;
-use crate::plugin::Stream;
+use crate::plugin::{Format, Stream};
 use serde_json::{Value, json};
 use std::time::Instant;
 use voice_plugin::abi::{flag, kind, role};
@@ -85,18 +84,14 @@ impl Responder {
             return Err(asked.rests());
         }
         self.asked = Some(asked);
-        let info = json!({
-            "call": facts(guest),
-            "format": {"encoding": "mulaw", "rate": frame::RATE},
-            "language": self.language,
+        self.hears_audio = generation.library().describe().hears_audio;
+        let own = json!({
             "history": history.entries(),
             "variables": history.variables(),
-            "settings": {},
+            "settings": {}, // its keys are those it was opened with
         });
-        self.hears_audio = generation.library().describe().hears_audio;
-        let stream = generation
-            .start(role::RESPONDER, &info.to_string())
-            .map_err(|error| not_started(&error, "no_role"))?;
+        let (role, format) = (role::RESPONDER, Format::LINE);
+        let stream = starting::start(generation, role, guest, format, &self.language, own)?;
         self.stream = Some(stream);
         Ok(())
     }

@@ -3,8 +3,9 @@
 //! Nothing here waits: the store takes rows without blocking and the log line is written between frames, a few times
 //! per turn. What the caller and the agent said goes to the store, never to the log.
 
-use super::lineup::{Lineup, REFUSALS};
+use super::lineup::Lineup;
 use super::rests::RESTING;
+use super::starting::REFUSALS;
 use super::{Guest, House};
 use crate::call::{Departure, Note, Why};
 use crate::store::{CallChange, NewEvent};

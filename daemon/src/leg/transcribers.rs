@@ -1,9 +1,8 @@
 //! Starting one who listens to a call, in the format that costs least, and giving him the caller's sound in it. Who
 //! that is, and what becomes of his words, is the listener's business.
 
-use super::lineup::{facts, not_started};
 use super::mouth::Scratch;
-use super::{Guest, Setup};
+use super::{Guest, Setup, starting};
 use crate::call::Stretch;
 use crate::media::resample::Resampler;
 use crate::media::{frame, mulaw};
@@ -39,7 +38,7 @@ impl Open {
         generation: &Arc<Generation>,
         language: String,
     ) -> Result<Open, String> {
-        let format = line_format(&generation.library().describe().stt_accepts);
+        let format = Format::best_of(&generation.library().describe().stt_accepts);
         let convert = match (format.encoding, format.rate) {
             (Encoding::Mulaw, _) => Convert::Mulaw,
             (Encoding::S16le, frame::RATE) => Convert::Linear,
@@ -47,15 +46,8 @@ impl Open {
                 Resampler::new(frame::RATE, rate).map_err(|error| format!("no_role: {error}"))?,
             ),
         };
-        let info = json!({
-            "call": facts(guest),
-            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
-            "language": language,
-            "settings": setup.settings,
-        });
-        let stream = generation
-            .start(role::STT, &info.to_string())
-            .map_err(|error| not_started(&error, "no_role"))?;
+        let own = json!({"settings": setup.settings});
+        let stream = starting::start(generation, role::STT, guest, format, &language, own)?;
         Ok(Open {
             stream,
             setup: Arc::clone(setup),
@@ -116,30 +108,5 @@ impl Open {
         scratch.bytes.extend(bytes);
         self.stream
             .send(kind::AUDIO, 0, stretch, at, &scratch.bytes)
-    }
-}
-
-/// The line's own µ-law if it is taken, else the lowest rate, which costs least: above 4 kHz there is nothing to hear.
-fn line_format(accepted: &[Format]) -> Format {
-    if accepted.contains(&Format::LINE) {
-        return Format::LINE;
-    }
-    let lowest = accepted.iter().copied().min_by_key(|format| format.rate);
-    lowest.unwrap_or(Format::LINE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lines_own_format_is_given_if_it_is_taken() {
-        let wide = |rate| Format {
-            encoding: Encoding::S16le,
-            rate,
-        };
-        assert_eq!(line_format(&[wide(16_000), Format::LINE]), Format::LINE);
-        assert_eq!(line_format(&[wide(48_000), wide(16_000)]), wide(16_000));
-        assert_eq!(line_format(&[]), Format::LINE);
     }
 }

@@ -1,8 +1,7 @@
 //! Starting a voice for a call, in the format that costs least. Which voice is the core's decision; saying something with
 //! it is the mouth's business.
 
-use super::lineup::{facts, not_started};
-use super::{Guest, Setup};
+use super::{Guest, Setup, starting};
 use crate::media::resample::Resampler;
 use crate::media::{frame, mulaw};
 use crate::plugin::{Encoding, Format, Generation, Stream};
@@ -29,13 +28,7 @@ impl Open {
         generation: &Arc<Generation>,
         language: &str,
     ) -> Result<Open, String> {
-        let format = line_format(&generation.library().describe().tts_produces);
-        let info = json!({
-            "call": facts(guest),
-            "format": {"encoding": format.encoding.to_string(), "rate": format.rate},
-            "language": language,
-            "settings": voice.settings,
-        });
+        let format = Format::best_of(&generation.library().describe().tts_produces);
         let convert = match (format.encoding, format.rate) {
             (Encoding::Mulaw, _) => None,
             (Encoding::S16le, frame::RATE) => Some(None),
@@ -46,32 +39,15 @@ impl Open {
                 ))
             }
         };
-        match generation.start(role::TTS, &info.to_string()) {
-            Ok(stream) => Ok(Open {
-                stream,
-                voice: Arc::clone(voice),
-                language: language.to_owned(),
-                convert,
-            }),
-            Err(error) => Err(not_started(&error, "no_voice")),
-        }
+        let own = json!({"settings": voice.settings});
+        let stream = starting::start(generation, role::TTS, guest, format, language, own)?;
+        Ok(Open {
+            stream,
+            voice: Arc::clone(voice),
+            language: language.to_owned(),
+            convert,
+        })
     }
-}
-
-/// The best of what a voice offers: the line's own µ-law, else the lowest rate that loses nothing.
-fn line_format(offered: &[Format]) -> Format {
-    let own = Format {
-        encoding: Encoding::Mulaw,
-        rate: frame::RATE,
-    };
-    if offered.is_empty() || offered.contains(&own) {
-        return own;
-    }
-    offered
-        .iter()
-        .copied()
-        .min_by_key(|format| format.rate)
-        .unwrap_or(own)
 }
 
 /// Converts as much of `bytes` as `room` samples hold; appends µ-law to `made`; returns the bytes used.
@@ -113,25 +89,6 @@ pub(super) fn narrow(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_lines_own_format_is_asked_for_first() {
-        let mulaw = Format {
-            encoding: Encoding::Mulaw,
-            rate: 8000,
-        };
-        let wide = Format {
-            encoding: Encoding::S16le,
-            rate: 24_000,
-        };
-        let narrow = Format {
-            encoding: Encoding::S16le,
-            rate: 16_000,
-        };
-        assert_eq!(line_format(&[wide, mulaw]), mulaw);
-        assert_eq!(line_format(&[wide, narrow]), narrow);
-        assert_eq!(line_format(&[]), mulaw);
-    }
 
     #[test]
     fn conversion_never_makes_more_than_there_is_room_for() {
