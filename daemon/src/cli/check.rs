@@ -3,7 +3,7 @@
 
 use super::remote::Remote;
 use super::{Failure, load, runtime};
-use crate::config::{Config, Diff, Sheet, Transcriber, Voice};
+use crate::config::{Config, Diff, Setup, Sheet};
 use crate::daemon;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -56,34 +56,15 @@ fn people(config: &Config) -> Vec<String> {
     let also = |what: &str, name: Option<&String>| {
         name.map_or(String::new(), |name| format!(", {what} {name}"))
     };
-    let set_up = |kind: &str, name: &str, plugin: &str, language, fallback| {
-        let (language, fallback) = (also("language", language), also("fallback", fallback));
-        format!("{kind} {name}: plugin {plugin}{language}{fallback}")
+    let set_up = |kind: &str, name: &str, setup: &Setup| {
+        let language = also("language", setup.language.as_ref());
+        let fallback = also("fallback", setup.fallback.as_ref());
+        format!("{kind} {name}: plugin {}{language}{fallback}", setup.plugin)
     };
-    let voices = config.voices.iter().map(|(name, voice)| {
-        let Voice {
-            plugin,
-            language,
-            fallback,
-            ..
-        } = voice;
-        set_up("voice", name, plugin, language.as_ref(), fallback.as_ref())
-    });
-    let transcribers = config.transcribers.iter().map(|(name, transcriber)| {
-        let Transcriber {
-            plugin,
-            language,
-            fallback,
-            ..
-        } = transcriber;
-        set_up(
-            "transcriber",
-            name,
-            plugin,
-            language.as_ref(),
-            fallback.as_ref(),
-        )
-    });
+    let voices = config.voices.iter();
+    let voices = voices.map(|(name, voice)| set_up("voice", name, voice));
+    let transcribers = config.transcribers.iter();
+    let transcribers = transcribers.map(|(name, setup)| set_up("transcriber", name, setup));
     let agents = config.agents.iter().map(|(name, agent)| {
         format!(
             "agent {name}: responder {}{}, voice {}{}{}, language {}",

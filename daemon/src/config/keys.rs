@@ -13,8 +13,8 @@ use super::rules::{Kind, Rules};
 use super::sentences::Sentences;
 use super::table::Table;
 use super::tree::{
-    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, StoreKeys,
-    Transcriber, Turn, Twilio, Voice,
+    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, Setup, StoreKeys,
+    Turn, Twilio,
 };
 
 /// How many media threads `threads = 0` makes at most: one carries about a thousand calls, eight more than a machine
@@ -203,26 +203,20 @@ fn plugin(mut t: Table<'_>, _: &mut Rules) -> Plugin {
     }
 }
 
-fn voice(mut t: Table<'_>, rules: &mut Rules) -> Voice {
-    let plugin = required_name(&mut t, "plugin", "pico", Kind::Plugin, rules);
-    let fallback = name(&mut t, "fallback", Kind::Voice, rules);
-    let language = language(&mut t, "language");
-    let (keys, secret_paths) = t.rest();
-    Voice {
-        plugin,
-        fallback,
-        language,
-        keys,
-        secret_paths,
-    }
+fn voice(t: Table<'_>, rules: &mut Rules) -> Setup {
+    setup(t, "pico", Kind::Voice, rules)
 }
 
-fn transcriber(mut t: Table<'_>, rules: &mut Rules) -> Transcriber {
-    let plugin = required_name(&mut t, "plugin", "ears", Kind::Plugin, rules);
-    let fallback = name(&mut t, "fallback", Kind::Transcriber, rules);
+fn transcriber(t: Table<'_>, rules: &mut Rules) -> Setup {
+    setup(t, "ears", Kind::Transcriber, rules)
+}
+
+fn setup(mut t: Table<'_>, example: &str, kind: Kind, rules: &mut Rules) -> Setup {
+    let plugin = required_name(&mut t, "plugin", example, Kind::Plugin, rules);
+    let fallback = name(&mut t, "fallback", kind, rules);
     let language = language(&mut t, "language");
     let (keys, secret_paths) = t.rest();
-    Transcriber {
+    Setup {
         plugin,
         fallback,
         language,

@@ -46,8 +46,8 @@ pub use rules::FALLBACKS;
 pub use secret::{DOTS, Secret};
 pub use sheet::{Row, Sheet};
 pub use tree::{
-    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Network, Number, Plugin,
-    StoreKeys, Transcriber, Turn, Twilio, Voice,
+    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Network, Number, Plugin, Setup,
+    StoreKeys, Turn, Twilio,
 };
 
 pub use watch::{POLL, SETTLE, Watch};

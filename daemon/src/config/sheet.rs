@@ -14,8 +14,8 @@ use sha2::Sha256;
 
 use super::secret::{DOTS, names_a_secret};
 use super::tree::{
-    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, StoreKeys,
-    Transcriber, Turn, Twilio, Voice,
+    Agent, Config, Detector, Http, Limits, Log, LogFormat, Media, Number, Plugin, Setup, StoreKeys,
+    Turn, Twilio,
 };
 
 /// Hexadecimal digits of a mark: 64 bits, so that two values of one key never look alike by chance.
@@ -78,32 +78,10 @@ impl Config {
             sheet.plugin(&format!("plugins.{name}"), plugin);
         }
         for (name, voice) in &self.voices {
-            let Voice {
-                plugin,
-                fallback,
-                language,
-                keys,
-                secret_paths: _,
-            } = voice;
-            let at = format!("voices.{name}");
-            sheet.put(&format!("{at}.plugin"), plugin.as_str());
-            sheet.some(&format!("{at}.fallback"), fallback.as_deref());
-            sheet.some(&format!("{at}.language"), language.as_deref());
-            sheet.keys(&at, keys);
+            sheet.setup(&format!("voices.{name}"), voice);
         }
         for (name, transcriber) in &self.transcribers {
-            let Transcriber {
-                plugin,
-                fallback,
-                language,
-                keys,
-                secret_paths: _,
-            } = transcriber;
-            let at = format!("transcribers.{name}");
-            sheet.put(&format!("{at}.plugin"), plugin.as_str());
-            sheet.some(&format!("{at}.fallback"), fallback.as_deref());
-            sheet.some(&format!("{at}.language"), language.as_deref());
-            sheet.keys(&at, keys);
+            sheet.setup(&format!("transcribers.{name}"), transcriber);
         }
         for (name, agent) in &self.agents {
             sheet.agent(&format!("agents.{name}"), agent);
@@ -224,6 +202,20 @@ impl Writer<'_> {
         } = plugin;
         self.put(&format!("{at}.library"), library.as_str());
         self.some(&format!("{at}.sha256"), sha256.as_deref());
+        self.keys(at, keys);
+    }
+
+    fn setup(&mut self, at: &str, setup: &Setup) {
+        let Setup {
+            plugin,
+            fallback,
+            language,
+            keys,
+            secret_paths: _,
+        } = setup;
+        self.put(&format!("{at}.plugin"), plugin.as_str());
+        self.some(&format!("{at}.fallback"), fallback.as_deref());
+        self.some(&format!("{at}.language"), language.as_deref());
         self.keys(at, keys);
     }
 

@@ -25,8 +25,8 @@ pub struct Config {
     pub media: Media,
     pub log: Log,
     pub plugins: BTreeMap<String, Plugin>,
-    pub voices: BTreeMap<String, Voice>,
-    pub transcribers: BTreeMap<String, Transcriber>,
+    pub voices: BTreeMap<String, Setup>,
+    pub transcribers: BTreeMap<String, Setup>,
     pub agents: BTreeMap<String, Agent>,
     /// Who answers which number; by the number as the carrier writes it, `+15550100`.
     pub numbers: BTreeMap<String, Number>,
@@ -145,31 +145,17 @@ pub struct Plugin {
     pub secret_paths: Vec<String>,
 }
 
-/// `[voices.NAME]`: a plugin that speaks, set up one way. `Debug` prints the names of its keys, never values.
+/// `[voices.NAME]` or `[transcribers.NAME]`: a plugin that speaks or that writes down what it hears, set up one way.
+/// `Debug` prints the names of its keys, never values.
 #[derive(Clone, PartialEq)]
-pub struct Voice {
+pub struct Setup {
     /// One of `plugins`.
     pub plugin: String,
-    /// The voice that takes over when this one fails; one of `voices`, never in a circle.
+    /// The one that takes over when this one fails; of the same table, never in a circle.
     pub fallback: Option<String>,
-    /// What it speaks, if not the agent's language.
+    /// What it speaks or hears, if not the agent's language.
     pub language: Option<String>,
-    /// The plugin's own keys for a voice, an object, with secrets put in.
-    pub keys: Value,
-    /// JSON pointers into `keys` to what came out of `${…}`.
-    pub secret_paths: Vec<String>,
-}
-
-/// `[transcribers.NAME]`: a plugin that writes down what it hears, set up one way. `Debug` as for [`Voice`].
-#[derive(Clone, PartialEq)]
-pub struct Transcriber {
-    /// One of `plugins`.
-    pub plugin: String,
-    /// The transcriber that takes over when this one fails; one of `transcribers`, never in a circle.
-    pub fallback: Option<String>,
-    /// What it hears, if not the agent's language.
-    pub language: Option<String>,
-    /// The plugin's own keys for a transcriber, an object, with secrets put in.
+    /// The plugin's own keys for it, an object, with secrets put in.
     pub keys: Value,
     /// JSON pointers into `keys` to what came out of `${…}`.
     pub secret_paths: Vec<String>,
@@ -315,20 +301,9 @@ impl fmt::Debug for Plugin {
     }
 }
 
-impl fmt::Debug for Voice {
+impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Voice")
-            .field("plugin", &self.plugin)
-            .field("fallback", &self.fallback)
-            .field("language", &self.language)
-            .field("keys", &Names(&self.keys))
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Transcriber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transcriber")
+        f.debug_struct("Setup")
             .field("plugin", &self.plugin)
             .field("fallback", &self.fallback)
             .field("language", &self.language)

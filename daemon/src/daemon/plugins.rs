@@ -7,7 +7,7 @@
 
 use super::StartError;
 use super::roles::wrong_roles;
-use crate::config::{self, Config, Problem, Problems, Sheet};
+use crate::config::{self, Config, Problem, Problems, Setup, Sheet};
 use crate::plugin::{Generation, Library, checkup};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -270,16 +270,8 @@ pub(super) fn need_default_agent(
             "no agent is configured; add [agents.default]".into(),
         ));
     };
-    let behind = |name: &String| {
-        let voice = config.voices.get(name)?;
-        Some((voice.plugin.as_str(), voice.fallback.as_ref()))
-    };
-    let voices = line(Some(&agent.voice), behind);
-    let behind = |name: &String| {
-        let transcriber = config.transcribers.get(name)?;
-        Some((transcriber.plugin.as_str(), transcriber.fallback.as_ref()))
-    };
-    let transcribers = line(agent.transcriber.as_ref(), behind);
+    let voices = line(Some(&agent.voice), &config.voices);
+    let transcribers = line(agent.transcriber.as_ref(), &config.transcribers);
     let own = agent.responder.as_str();
     let responders = std::iter::once(own).chain(agent.fallback_responder.as_deref());
     for line in [responders.collect(), voices, transcribers] {
@@ -296,18 +288,15 @@ pub(super) fn need_default_agent(
     Ok(())
 }
 
-/// The plugins of a line: each name leads to a plugin, and to the name of its fallback.
-fn line<'c>(
-    first: Option<&'c String>,
-    behind: impl Fn(&'c String) -> Option<(&'c str, Option<&'c String>)>,
-) -> Vec<&'c str> {
+/// The plugins of a line of voices or transcribers.
+fn line<'c>(first: Option<&String>, setups: &'c BTreeMap<String, Setup>) -> Vec<&'c str> {
     let mut plugins = Vec::new();
-    let mut next = first;
-    while let Some((plugin, fallback)) = next.and_then(&behind)
+    let mut next = first.and_then(|name| setups.get(name));
+    while let Some(setup) = next
         && plugins.len() <= config::FALLBACKS
     {
-        plugins.push(plugin);
-        next = fallback;
+        plugins.push(setup.plugin.as_str());
+        next = setup.fallback.as_ref().and_then(|name| setups.get(name));
     }
     plugins
 }

@@ -56,17 +56,7 @@ pub(super) fn desk_keys(config: &Config) -> DeskKeys {
 
 /// Everybody the configuration names, with the plugins opened for it.
 pub(super) fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>) -> Roster {
-    let voice = |(name, keys): (&String, &config::Voice)| {
-        let setup = Setup {
-            name: name.clone(),
-            plugin: keys.plugin.clone(),
-            settings: keys.keys.clone(),
-            language: keys.language.clone(),
-            fallback: keys.fallback.clone(),
-        };
-        (name.clone(), Arc::new(setup))
-    };
-    let transcriber = |(name, keys): (&String, &config::Transcriber)| {
+    let setup = |(name, keys): (&String, &config::Setup)| {
         let setup = Setup {
             name: name.clone(),
             plugin: keys.plugin.clone(),
@@ -85,8 +75,8 @@ pub(super) fn roster(config: &Config, plugins: BTreeMap<String, Arc<Generation>>
     let agents = config.agents.iter().map(agent).collect();
     let numbers = config.numbers.iter();
     Roster {
-        voices: config.voices.iter().map(voice).collect(),
-        transcribers: config.transcribers.iter().map(transcriber).collect(),
+        voices: config.voices.iter().map(setup).collect(),
+        transcribers: config.transcribers.iter().map(setup).collect(),
         agents,
         numbers: numbers
             .map(|(number, keys)| (number.clone(), keys.agent.clone()))
