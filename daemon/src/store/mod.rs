@@ -197,15 +197,7 @@ impl Store {
     /// Changes a call, without waiting and without an answer. Changes have a lane of their own that new calls may fill only to
     /// half; beyond [`QUEUE_CONTROL`] waiting requests the change is lost and counted, and the next start closes the call.
     pub fn change_call(&self, sid: &str, change: CallChange) {
-        let what = What::Change(record::name(sid), change.bounded());
-        if self
-            .shared
-            .queue
-            .push_request(Request { what, waiter: None })
-            .is_err()
-        {
-            self.shared.dropped_changes.fetch_add(1, Ordering::Relaxed);
-        }
+        self.push_later(What::Change(record::name(sid), change.bounded()));
     }
 
     /// Keeps an event. Never blocks and never waits for the disk: it is encoded here and put into a queue, about 1 µs (measured). Above
@@ -248,13 +240,12 @@ impl Store {
 
     /// As [`Store::change_accounts`], without waiting: for what may be lost with the process, such as when a session was last seen.
     pub fn change_accounts_later(&self, change: AccountChange) {
-        let what = What::Account(change);
-        if self
-            .shared
-            .queue
-            .push_request(Request { what, waiter: None })
-            .is_err()
-        {
+        self.push_later(What::Account(change));
+    }
+
+    fn push_later(&self, what: What) {
+        let request = Request { what, waiter: None };
+        if self.shared.queue.push_request(request).is_err() {
             self.shared.dropped_changes.fetch_add(1, Ordering::Relaxed);
         }
     }
