@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
@@ -84,6 +84,15 @@ pub(crate) struct Inbox {
     turn: AtomicU32,
     /// The turn that is over and not answered to its end yet, plus one; 0 for none.
     unanswered: AtomicU64,
+}
+
+/// The media thread's end of a stream whose work is done on the plugin's own thread.
+pub struct Stream(pub(crate) Arc<Inbox>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// The stream is over, so nothing can be sent any more.

@@ -17,11 +17,10 @@ use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::Format;
 use crate::host::Host;
-use crate::inbox::{Inbox, Over, Taken};
+use crate::inbox::{Inbox, Over, Stream, Taken};
 use crate::info::{config, CallInfo, Said, StartInfo};
 use crate::out::{failed_text, OutHandle, HANG_UP};
 use crate::panics::Contained;
-use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// How long `run` may go on once its call is over, to write something down or close a connection.
@@ -491,15 +490,6 @@ pub struct Instance {
     wants: Wants,
 }
 
-/// The media thread's end of a stream.
-pub struct Stream(Arc<Inbox>);
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl<R: Responder> Role for ResponderRole<R> {
     const BIT: u64 = role::RESPONDER;
     type Instance = Instance;
@@ -527,17 +517,11 @@ impl<R: Responder> Role for ResponderRole<R> {
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
         let mut wants = R::wants(&config(json)?);
         wants.audio &= R::HEARS_AUDIO;
-        let json = Wiped(json.to_vec());
-        let line = host.clone();
-        let open = move || async move {
-            let read = config(&json.0);
-            drop(json);
-            R::open(read?, line).await
-        };
-        let worker = Worker::open(name, host, open, |plugin: Arc<R>, call: Call| async move {
+        let drive = |plugin: Arc<R>, call: Call| async move {
             let (inbox, host) = (call.inbox.clone(), call.host.clone());
             attend("responder", async { plugin.run(call).await }, &inbox, &host).await;
-        })?;
+        };
+        let worker = Worker::open(name, host, json, R::open, drive)?;
         Ok(Instance { worker, wants })
     }
 
@@ -547,33 +531,22 @@ impl<R: Responder> Role for ResponderRole<R> {
         info: StartInfo,
         mut out: OutHandle,
     ) -> Result<Stream> {
-        const TURNS: &[u16] = &[
-            kind::SPEECH_START,
-            kind::SPEECH_END,
-            kind::TEXT,
-            kind::PARTIAL,
-            kind::DTMF,
-            kind::SILENCE,
-            kind::RETURNED,
-            kind::CANCEL,
-            kind::MARK,
-        ];
-        const TURNS_AND_AUDIO: &[u16] = &[
-            kind::SPEECH_START,
-            kind::SPEECH_END,
-            kind::TEXT,
-            kind::PARTIAL,
-            kind::DTMF,
-            kind::SILENCE,
-            kind::RETURNED,
-            kind::CANCEL,
-            kind::MARK,
+        const AUDIO_AND_TURNS: &[u16] = &[
             kind::AUDIO,
+            kind::SPEECH_START,
+            kind::SPEECH_END,
+            kind::TEXT,
+            kind::PARTIAL,
+            kind::DTMF,
+            kind::SILENCE,
+            kind::RETURNED,
+            kind::CANCEL,
+            kind::MARK,
         ];
         let takes = if R::HEARS_AUDIO {
-            TURNS_AND_AUDIO
+            AUDIO_AND_TURNS
         } else {
-            TURNS
+            &AUDIO_AND_TURNS[1..]
         };
         if info.format != Format::MULAW_8K {
             return Err("a responder works with µ-law at 8000 Hz".into());

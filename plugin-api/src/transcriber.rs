@@ -16,11 +16,10 @@ use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::Format;
 use crate::host::Host;
-use crate::inbox::{Inbox, Taken};
-use crate::info::{config, settings, CallInfo, StartInfo};
+use crate::inbox::{Inbox, Stream, Taken};
+use crate::info::{settings, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle};
 use crate::responder::{attend, taken};
-use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// A transcriber.
@@ -165,15 +164,6 @@ impl<S> Listening<S> {
 /// The [`Role`] of a transcriber.
 pub struct SttRole<T>(PhantomData<T>);
 
-/// The media thread's end of a stream.
-pub struct Stream(Arc<Inbox>);
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl<T: Transcriber> Role for SttRole<T> {
     const BIT: u64 = role::STT;
     type Instance = Worker<Listening<T::Settings>>;
@@ -187,28 +177,12 @@ impl<T: Transcriber> Role for SttRole<T> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let json = Wiped(json.to_vec());
-        let line = host.clone();
-        let open = move || async move {
-            let read = config(&json.0);
-            drop(json);
-            T::open(read?, line).await
+        let drive = |plugin: Arc<T>, call: Listening<T::Settings>| async move {
+            let (inbox, host) = (call.inbox.clone(), call.host.clone());
+            let run = async { plugin.run(call).await };
+            attend("transcriber", run, &inbox, &host).await;
         };
-        Worker::open(
-            name,
-            host,
-            open,
-            |plugin: Arc<T>, call: Listening<T::Settings>| async move {
-                let (inbox, host) = (call.inbox.clone(), call.host.clone());
-                attend(
-                    "transcriber",
-                    async { plugin.run(call).await },
-                    &inbox,
-                    &host,
-                )
-                .await;
-            },
-        )
+        Worker::open(name, host, json, T::open, drive)
     }
 
     fn start(

@@ -21,11 +21,10 @@ use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::{mulaw, Encoding, Format};
 use crate::host::Host;
-use crate::inbox::{Inbox, Over, Taken};
-use crate::info::{config, settings, CallInfo, StartInfo};
+use crate::inbox::{Inbox, Over, Stream, Taken};
+use crate::info::{settings, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle};
 use crate::panics::Contained;
-use crate::secret::Wiped;
 use crate::worker::Worker;
 
 /// Bytes handed to the ring at once: 200 ms of µ-law, 50 ms of 16 kHz. Small against the host's 32 KiB, so a barge-in
@@ -191,15 +190,6 @@ pub struct Start<V> {
     voice: V,
 }
 
-/// The media thread's end of a stream.
-pub struct Stream(Arc<Inbox>);
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl<T: Tts> Role for TtsRole<T> {
     const BIT: u64 = role::TTS;
     const HAS_CATALOG: bool = true;
@@ -214,15 +204,8 @@ impl<T: Tts> Role for TtsRole<T> {
     }
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
-        let json = Wiped(json.to_vec());
         let line = host.clone();
-        let open = move || async move {
-            let read = config(&json.0);
-            drop(json);
-            T::open(read?, line).await
-        };
-        let line = host.clone();
-        Worker::open(name, host, open, move |plugin, ask| {
+        Worker::open(name, host, json, T::open, move |plugin, ask| {
             let line = line.clone();
             async move {
                 match ask {

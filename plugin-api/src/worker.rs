@@ -14,6 +14,7 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
@@ -21,7 +22,9 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::info::config;
 use crate::panics::{Contained, Working};
+use crate::secret::Wiped;
 
 /// How long streams that are over may still work when the instance closes. Below the 10 s that the host gives `close`.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -36,18 +39,28 @@ pub struct Worker<S> {
 }
 
 impl<S: Send + 'static> Worker<S> {
-    /// Makes the instance on a new thread and waits for it. `drive` is what happens to each stream.
-    pub(crate) fn open<P, O, D>(
+    /// Makes the instance on a new thread out of its configuration, and waits for it. `drive` is what happens to each
+    /// stream.
+    pub(crate) fn open<C, P, O, D>(
         name: &str,
         host: Host,
-        open: impl FnOnce() -> O + Send + 'static,
+        json: &[u8],
+        open: impl FnOnce(C, Host) -> O + Send + 'static,
         drive: impl Fn(Arc<P>, S) -> D + Send + 'static,
     ) -> Result<Worker<S>>
     where
+        C: DeserializeOwned,
         P: 'static,
         O: Future<Output = Result<P>>,
         D: Future<Output = ()> + 'static,
     {
+        let json = Wiped(json.to_vec());
+        let line = host.clone();
+        let open = move || async move {
+            let read = config(&json.0);
+            drop(json);
+            open(read?, line).await
+        };
         let (starts, streams) = mpsc::unbounded_channel();
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         let body = move || {
