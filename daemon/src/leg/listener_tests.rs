@@ -3,96 +3,29 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::call;
-use crate::leg::Setup;
-use crate::leg::{
-    Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Patience, Phrases, Rests,
-};
-use crate::media::detect::Kind;
+use crate::leg::stage::{Stage, setup};
 use crate::media::{frame, mulaw};
-use crate::metrics::Metrics;
-use crate::plugin::Generation;
-use crate::plugin::fixtures::Bench;
-use crate::store::Store;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use tempfile::TempDir;
 
 /// Two fallbacks of each other's, as the tests name them.
 const FIRST: u32 = 0;
 const SECOND: u32 = 1;
 
 struct Rig {
-    house: House,
-    guest: Guest,
+    stage: Stage,
     listener: Listener,
-    generation: Arc<Generation>,
-    now: Instant,
     heard: u64,
     scratch: Scratch,
-    _folder: TempDir,
-}
-
-fn setup(name: &str, settings: Value, fallback: Option<&str>) -> Setup {
-    Setup {
-        name: name.into(),
-        plugin: "scribe".into(),
-        settings,
-        language: None,
-        fallback: fallback.map(Into::into),
-    }
 }
 
 impl Rig {
     /// With these settings of the agent's transcriber and of its fallback, if it has one.
     fn new(first: Value, second: Option<Value>) -> Rig {
-        let bench = Bench::new();
-        let library = bench.load(&bench.build("scribe", &[], "scribe")).unwrap();
-        let folder = TempDir::new().unwrap();
-        let bounds = Bounds {
-            calls: 1,
-            calls_per_caller: 1,
-            token: Duration::from_secs(1),
-        };
-        let patience = Patience {
-            start: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-        };
-        let agent = Arc::new(Agent {
-            name: "day".into(),
-            settings: call::Settings::default(),
-            detector: Kind::Off,
-            responder: String::new(),
-            fallback_responder: None,
-            voice: String::new(),
-            transcriber: Some("first".into()),
-            endpointer: Some("first".into()),
-            language: "en".into(),
-        });
         let rig = Rig {
-            house: House {
-                admission: Admission::new(bounds),
-                roster: CurrentRoster::default(),
-                store: Store::open(folder.path(), 0).unwrap(),
-                metrics: Arc::new(Metrics::new(0.0)),
-                phrases: Phrases::new(),
-                rests: Rests::new(),
-                patience: CurrentPatience::new(patience),
-            },
-            guest: Guest {
-                call_sid: "CA1".into(),
-                from: "+1".into(),
-                to: "+2".into(),
-                parameters: BTreeMap::new(),
-                agent,
-                ip: [127, 0, 0, 1].into(),
-            },
+            stage: Stage::new("scribe"),
             listener: Listener::new(Step::Transcriber, None),
-            generation: Generation::open(library, "scribe", "{}").unwrap(),
-            now: Instant::now(),
             heard: 0,
             scratch: Scratch::default(),
-            _folder: folder,
         };
         rig.hire(first, second);
         rig
@@ -101,26 +34,16 @@ impl Rig {
     /// From now on these are the transcribers.
     fn hire(&self, first: Value, second: Option<Value>) {
         let fallback = second.as_ref().map(|_| "second");
-        let mut all = vec![setup("first", first, fallback)];
-        all.extend(second.map(|settings| setup("second", settings, None)));
-        self.house.roster.replace(Roster {
-            plugins: BTreeMap::from([("scribe".into(), Arc::clone(&self.generation))]),
-            transcribers: all
-                .into_iter()
-                .map(|setup| (setup.name.clone(), Arc::new(setup)))
-                .collect(),
-            ..Roster::default()
-        });
+        let first = setup("scribe", "own", first, fallback);
+        let second = second.map(|settings| setup("scribe", "second", settings, None));
+        self.stage.hire([first].into_iter().chain(second));
     }
 
     fn begin(&mut self) {
-        let Rig {
-            listener,
-            house,
-            guest,
-            ..
-        } = self;
-        listener.begin(house, guest, self.now, &mut self.scratch);
+        let Stage {
+            house, guest, now, ..
+        } = &self.stage;
+        self.listener.begin(house, guest, *now, &mut self.scratch);
     }
 
     /// So much of the caller's sound.
@@ -136,14 +59,12 @@ impl Rig {
     }
 
     fn tell(&mut self, stretch: Stretch, heard: Sounded) {
-        let Rig {
-            listener,
-            house,
-            guest,
-            ..
-        } = self;
-        let (at, now) = (self.heard, self.now);
-        listener.tell(house, guest, (stretch, heard), at, now, &mut self.scratch);
+        let Stage {
+            house, guest, now, ..
+        } = &self.stage;
+        let (at, now) = (self.heard, *now);
+        self.listener
+            .tell(house, guest, (stretch, heard), at, now, &mut self.scratch);
     }
 
     /// The caller says something, ten frames long.
@@ -154,25 +75,23 @@ impl Rig {
     }
 
     fn replaced(&mut self, stretch: Stretch, place: u32) {
-        let Rig {
-            listener,
-            house,
-            guest,
-            ..
-        } = self;
-        let (at, now) = (self.heard, self.now);
-        listener.replaced(house, guest, (stretch, place), at, now, &mut self.scratch);
+        let Stage {
+            house, guest, now, ..
+        } = &self.stage;
+        let (at, now) = (self.heard, *now);
+        self.listener
+            .replaced(house, guest, (stretch, place), at, now, &mut self.scratch);
     }
 
     /// The core has waited long enough.
     fn failed(&mut self) {
-        self.listener.failed(&self.house, self.now);
+        self.listener.failed(&self.stage.house, self.stage.now);
     }
 
     /// Everything delivered so far, each in a word or two.
     fn delivered(&mut self) -> Vec<String> {
         let mut all = Vec::new();
-        while let Some(delivered) = self.listener.next(&self.house, self.now) {
+        while let Some(delivered) = self.listener.next(&self.stage.house, self.stage.now) {
             all.push(match delivered {
                 Delivered::Begun {
                     stretch,
@@ -328,7 +247,7 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
             "1 final second"
         ]
     );
-    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms);
+    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms);
     rig.say(3);
     assert_eq!(
         rig.delivered(),
@@ -338,12 +257,17 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
             "3 final second"
         ]
     );
-    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms);
+    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms);
     rig.say(4);
-    rig.now += Duration::from_millis(rig.guest.agent.settings.voice_rest_ms - 1);
+    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms - 1);
     rig.delivered();
     let mut other = Listener::new(Step::Transcriber, None);
-    other.begin(&rig.house, &rig.guest, rig.now, &mut rig.scratch);
+    other.begin(
+        &rig.stage.house,
+        &rig.stage.guest,
+        rig.stage.now,
+        &mut rig.scratch,
+    );
     rig.listener = other;
     assert_eq!(
         rig.delivered(),
@@ -370,13 +294,13 @@ fn one_that_gives_no_words_is_not_waited_for_after_a_while_though_nobody_stands_
     rig.say(4);
     assert_eq!(rig.delivered(), resting(4));
     rig.failed(); // that it was not asked is no failure
-    rig.now += Duration::from_secs(30);
+    rig.stage.now += Duration::from_secs(30);
     rig.say(5);
     assert_eq!(rig.delivered(), ["5 begun by 0, 0 behind"], "tried again");
     rig.failed();
     rig.say(6);
     assert_eq!(rig.delivered(), resting(6));
-    rig.now += Duration::from_secs(30);
+    rig.stage.now += Duration::from_secs(30);
     rig.hire(json!({"says": "words"}), None);
     rig.say(7);
     assert_eq!(rig.delivered(), ["7 begun by 0, 0 behind", "7 final words"]);
@@ -406,7 +330,7 @@ fn nobody_to_be_had_is_said_at_each_stretch() {
     assert_eq!(rig.delivered(), ["0 gave way: auth, replaced false"]);
     rig.say(1);
     assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 failed auth"]);
-    rig.house.roster.replace(Roster::default());
+    rig.stage.house.roster.replace(Roster::default());
     rig.say(2);
     assert_eq!(rig.delivered(), ["2 begun by 0, 0 behind", "2 failed gone"]);
 }

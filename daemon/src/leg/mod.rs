@@ -48,6 +48,8 @@ mod responder;
 mod rests;
 mod roster;
 mod speakers;
+#[cfg(test)]
+mod stage;
 mod starting;
 mod story;
 mod thread;

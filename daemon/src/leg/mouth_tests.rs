@@ -3,37 +3,22 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
+use super::Setup;
 use super::mouth::{Ask, Delivered, Mouth, Scratch};
 use super::speakers::Speaker;
-use super::{
-    Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Guest, House, Patience, Phrases,
-    Rests, Roster, Setup,
-};
-use crate::call;
-use crate::media::detect::Kind;
-use crate::metrics::Metrics;
-use crate::plugin::Generation;
-use crate::plugin::fixtures::Bench;
-use crate::store::Store;
+use super::stage::{Stage, setup};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::time::Duration;
 
 /// Samples of one utterance of the moody voice.
 const WHOLE: u64 = 6400;
 
-/// A house with one plugin and whatever voices a test gives it, and one call in it.
+/// The mouth of one call, and whatever voices a test hires.
 struct Rig {
-    house: House,
-    guest: Guest,
+    stage: Stage,
     mouth: Mouth,
     speaker: Speaker,
-    generation: Arc<Generation>,
-    now: Instant,
     utterance: u32,
-    _folder: TempDir,
 }
 
 /// What came of one utterance.
@@ -59,13 +44,7 @@ impl Said {
 }
 
 fn voice(name: &str, settings: Value, fallback: Option<&str>) -> Setup {
-    Setup {
-        name: name.into(),
-        plugin: "moody".into(),
-        settings,
-        language: None,
-        fallback: fallback.map(Into::into),
-    }
+    setup("moody", name, settings, fallback)
 }
 
 impl Rig {
@@ -75,71 +54,14 @@ impl Rig {
 
     /// The same with the plugin built with these macros set.
     fn built(macros: &[&str], voices: impl IntoIterator<Item = Setup>) -> Rig {
-        let bench = Bench::new();
-        let moody = bench.build("moody", macros, "moody");
-        let library = bench.load(&moody).unwrap();
-        let folder = TempDir::new().unwrap();
-        let bounds = Bounds {
-            calls: 1,
-            calls_per_caller: 1,
-            token: Duration::from_secs(1),
-        };
-        let patience = Patience {
-            start: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-        };
-        let agent = Arc::new(Agent {
-            name: "day".into(),
-            settings: call::Settings::default(),
-            detector: Kind::Off,
-            responder: String::new(),
-            fallback_responder: None,
-            voice: "own".into(),
-            transcriber: None,
-            endpointer: None,
-            language: "en".into(),
-        });
-        let rig = Rig {
-            house: House {
-                admission: Admission::new(bounds),
-                roster: CurrentRoster::default(),
-                store: Store::open(folder.path(), 0).unwrap(),
-                metrics: Arc::new(Metrics::new(0.0)),
-                phrases: Phrases::new(),
-                rests: Rests::new(),
-                patience: CurrentPatience::new(patience),
-            },
-            guest: Guest {
-                call_sid: "CA1".into(),
-                from: "+1".into(),
-                to: "+2".into(),
-                parameters: BTreeMap::new(),
-                agent,
-                ip: [127, 0, 0, 1].into(),
-            },
+        let stage = Stage::built("moody", macros);
+        stage.hire(voices);
+        Rig {
+            stage,
             mouth: Mouth::new(None),
             speaker: Speaker::default(),
-            generation: Generation::open(library, "moody", "{}").unwrap(),
-            now: Instant::now(),
             utterance: 0,
-            _folder: folder,
-        };
-        rig.hire(voices);
-        rig
-    }
-
-    /// From now on these are the voices.
-    fn hire(&self, voices: impl IntoIterator<Item = Setup>) {
-        let agent = Arc::clone(&self.guest.agent);
-        self.house.roster.replace(Roster {
-            plugins: BTreeMap::from([("moody".into(), Arc::clone(&self.generation))]),
-            voices: voices
-                .into_iter()
-                .map(|voice| (voice.name.clone(), Arc::new(voice)))
-                .collect(),
-            agents: BTreeMap::from([("day".into(), agent)]),
-            ..Roster::default()
-        });
+        }
     }
 
     /// Asks the voice at this place for a sentence and hears it to its end.
@@ -156,7 +78,10 @@ impl Rig {
             voice,
             speaker: &self.speaker,
         };
-        self.mouth.say(&self.house, &self.guest, ask, self.now);
+        let Stage {
+            house, guest, now, ..
+        } = &self.stage;
+        self.mouth.say(house, guest, ask, *now);
         let mut scratch = Scratch::default();
         let mut said = Said {
             begun: (u32::MAX, u32::MAX),
@@ -164,7 +89,7 @@ impl Rig {
             samples: 0,
             failed: None,
         };
-        while let Some(delivered) = self.mouth.next(&self.house, &mut scratch) {
+        while let Some(delivered) = self.mouth.next(house, &mut scratch) {
             match delivered {
                 Delivered::Begun {
                     voice, fallbacks, ..
@@ -178,7 +103,7 @@ impl Rig {
                 Delivered::Failed { text, .. } => {
                     said.failed = Some(text);
                     // As the leg does when the core has made a note of it.
-                    self.mouth.failed(&self.house, self.now);
+                    self.mouth.failed(house, *now);
                 }
             }
         }
@@ -192,7 +117,7 @@ fn a_changed_voice_is_heard_at_the_next_utterance_of_a_running_call() {
     let own = |half: u32| voice("own", json!({ "half": half }), None);
     let mut rig = Rig::new([own(7)]);
     assert_eq!(rig.say(0), Said::tone((0, 0), 7));
-    rig.hire([own(23)]);
+    rig.stage.hire([own(23)]);
     assert_eq!(rig.say(0), Said::tone((0, 0), 23));
 }
 
@@ -226,7 +151,7 @@ fn a_place_in_a_line_that_is_no_more_is_the_head_of_the_new_one() {
     let mut rig = Rig::new(line(7));
     rig.say(0);
     assert_eq!(rig.say(1), Said::tone((1, 0), 11));
-    rig.hire(line(23));
+    rig.stage.hire(line(23));
     assert_eq!(rig.say(1), Said::tone((0, 1), 23));
     assert_eq!(rig.say(1), Said::tone((1, 0), 11));
 }
@@ -243,7 +168,7 @@ fn a_phrase_is_kept_for_the_voice_that_really_said_it() {
     assert!(rig.ask(0, "Hello", true).failed.is_some());
     assert_eq!(rig.ask(1, "Hello", true), Said::tone((1, 0), 11));
     // The first is well again, and nobody has kept its sound.
-    rig.hire(line("well"));
+    rig.stage.hire(line("well"));
     assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
     assert_eq!(rig.ask(1, "Hello", true), Said::tone((1, 0), 11));
 }
@@ -261,7 +186,7 @@ fn a_voice_that_keeps_failing_is_left_alone_by_every_call_but_its_kept_phrases_a
     }
     assert!(rig.say(0).failed.unwrap().starts_with("resting: "));
     assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
-    rig.now += Duration::from_secs(30);
+    rig.stage.now += Duration::from_secs(30);
     assert!(
         rig.say(0).failed.unwrap().starts_with("quota: "),
         "one tries again"
@@ -296,7 +221,7 @@ fn who_is_not_there_fails_in_words() {
         ..voice("own", Value::Null, None)
     }]);
     assert!(rig.say(0).failed.unwrap().starts_with("not_loaded: "));
-    rig.hire([]);
+    rig.stage.hire([]);
     assert!(rig.say(0).failed.unwrap().starts_with("gone: "));
 }
 
@@ -324,7 +249,7 @@ fn a_voice_without_sound_has_none_whatever_its_format() {
     for macros in [&[][..], &["WIDE"]] {
         let mut rig = Rig::built(macros, [voice("own", json!({"mood": "empty"}), None)]);
         assert_eq!(rig.say(0).samples, 0, "{macros:?}");
-        rig.hire([voice("own", json!({}), None)]);
+        rig.stage.hire([voice("own", json!({}), None)]);
         assert!(rig.say(0).samples > 0, "{macros:?}");
     }
 }
