@@ -1,5 +1,6 @@
 //! The house rules that a compiler does not know: which room may use which, what each may touch, and that every file
-//! says what it is. The table is the one in `lib.rs` and in the README; change all three together.
+//! says what it is and can be read in one sitting. The table is the one in `lib.rs` and in the README; change all three
+//! together.
 
 #![allow(clippy::unwrap_used)]
 
@@ -104,25 +105,55 @@ const EXCEPT: &[(&str, &str)] = &[
 const UNSAFE: &str = "unsafe ";
 const UNSAFE_ROOMS: &[&str] = &["plugin"];
 
+/// The longest a file may be. Whoever adds to one that is near it cuts it by topic first.
+const FILE_LINES: usize = 700;
+
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every file of `src` with the room it belongs to.
-fn files() -> Vec<(String, PathBuf, String)> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every file below this folder with one of these endings, in order.
+fn below(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    fn walk(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let built = path.ends_with("target") || path.ends_with("node_modules");
+                if !built {
+                    walk(&path, endings, found);
+                }
+            } else if path
+                .extension()
+                .is_some_and(|ending| endings.iter().any(|known| ending == *known))
+            {
                 found.push(path);
             }
         }
     }
     let mut found = Vec::new();
-    walk(&source(), &mut found);
+    walk(folder, endings, &mut found);
     found.sort();
+    found
+}
+
+/// Every Rust and C file of the repository with its text: the daemon, the contract, the plugins and all their tests.
+fn everything() -> Vec<(PathBuf, String)> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = ["daemon", "plugin-api", "plugins"].map(|folder| repository.join(folder));
+    let paths = folders
+        .iter()
+        .flat_map(|folder| below(folder, &["rs", "c", "h"]));
+    paths
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path, text)
+        })
+        .collect()
+}
+
+/// Every file of `src` with the room it belongs to.
+fn files() -> Vec<(String, PathBuf, String)> {
+    let found = below(&source(), &["rs"]);
     let room = |path: &Path| {
         let first = path
             .strip_prefix(source())
@@ -229,10 +260,13 @@ fn rooms_stay_away_from_what_is_not_theirs() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent: Vec<_> = files()
+    let silent: Vec<_> = everything()
         .into_iter()
-        .filter(|(_, _, text)| !text.starts_with("//! "))
-        .map(|(_, path, _)| path)
+        .filter(|(path, text)| {
+            let rust = path.extension().is_some_and(|ending| ending == "rs");
+            !text.starts_with(if rust { "//! " } else { "/*" })
+        })
+        .map(|(path, _)| path)
         .collect();
     assert!(
         silent.is_empty(),
@@ -241,17 +275,30 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
+fn every_file_can_be_read_in_one_sitting() {
+    let long: Vec<_> = everything()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > FILE_LINES)
+        .collect();
+    assert!(
+        long.is_empty(),
+        "more than {FILE_LINES} lines; cut by topic: {long:?}"
+    );
+}
+
+#[test]
 fn nothing_is_named_after_nothing() {
     let vague = [
         "utils", "util", "helpers", "helper", "manager", "misc", "common",
     ];
-    let wrong: Vec<_> = files()
+    let wrong: Vec<_> = everything()
         .into_iter()
-        .filter(|(_, path, _)| {
+        .map(|(path, _)| path)
+        .filter(|path| {
             path.iter()
                 .any(|part| vague.contains(&part.to_str().unwrap().trim_end_matches(".rs")))
         })
-        .map(|(_, path, _)| path)
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
