@@ -23,26 +23,10 @@ const WORD_CHARS: usize = 64;
 
 /// How many letters must be added, dropped, changed or swapped with their neighbour (optimal string alignment).
 fn slips(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().flat_map(char::to_lowercase).collect();
-    let to: Vec<char> = to.chars().flat_map(char::to_lowercase).collect();
-    if from.len() > WORD_CHARS || to.len() > WORD_CHARS {
+    if from.chars().count() > WORD_CHARS || to.chars().count() > WORD_CHARS {
         return usize::MAX;
     }
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for i in 1..=from.len() {
-        let mut next = vec![i];
-        for j in 1..=to.len() {
-            let change = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut least = change.min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                least = least.min(before[j - 2] + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[to.len()]
+    strsim::osa_distance(&from.to_lowercase(), &to.to_lowercase())
 }
 
 #[cfg(test)]

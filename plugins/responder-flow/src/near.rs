@@ -19,26 +19,10 @@ pub(crate) fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c s
 
 /// Letters to add, drop, change or swap with their neighbour.
 fn slips(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().flat_map(char::to_lowercase).collect();
-    let to: Vec<char> = to.chars().flat_map(char::to_lowercase).collect();
-    if from.len() > WORD_CHARS || to.len() > WORD_CHARS {
+    if from.chars().count() > WORD_CHARS || to.chars().count() > WORD_CHARS {
         return usize::MAX;
     }
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for i in 1..=from.len() {
-        let mut next = vec![i];
-        for j in 1..=to.len() {
-            let change = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut least = change.min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                least = least.min(before[j - 2] + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[to.len()]
+    strsim::osa_distance(&from.to_lowercase(), &to.to_lowercase())
 }
 
 #[cfg(test)]
