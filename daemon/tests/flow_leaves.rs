@@ -44,6 +44,7 @@ prompt = "That did not work."
 
 [transfer.lost]
 to        = "{nobody}"
+completed = "thanks"
 otherwise = "broken"
 
 [collect.typed]
@@ -54,6 +55,7 @@ next      = "there"
 otherwise = "broken"
 [transfer.there]
 to        = "{number}"
+completed = "thanks"
 otherwise = "broken"
 
 [keys.door]

@@ -7,7 +7,8 @@ mod support;
 
 use fakes::by_hand::{Request, Server};
 use serde_json::json;
-use support::callers::{heard, record, ring, walking};
+use std::path::Path;
+use support::callers::{heard, in_between, listens, presses, record, ring, walking};
 use support::{Daemon, until};
 use voice_streamer::phone::{Report, Script, Step};
 
@@ -164,6 +165,48 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_slow() {
     heard(&daemon, &report, &["Sorry."]);
     let notes = record(&daemon, &report, "note");
     assert!(notes[1].contains("Connection refused"), "{notes:?}");
+}
+
+#[test]
+fn the_dentists_example_makes_an_appointment_by_keys() {
+    let server = Server::start();
+    let example = "../plugins/responder-flow/examples/dentist.toml";
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join(example);
+    let flow = std::fs::read_to_string(example).unwrap();
+    let url = format!("http://{}/book", server.address);
+    let messages = tempfile::tempdir().unwrap();
+    let recordings = format!("recordings = \"{}\"\n", messages.path().display());
+    let daemon = walking(
+        &flow.replace("http://127.0.0.1:8000/book", &url),
+        &recordings,
+    );
+    let mut steps = in_between(vec![Step::Press('2')]);
+    for keys in ["0311", "1", "0930"] {
+        steps.extend(listens());
+        steps.extend(presses(keys));
+    }
+    let report = call_while(&daemon, steps, || {
+        let request = server.request();
+        let variables = &request.body["variables"];
+        assert_eq!(
+            (&variables["date"], &variables["time"]),
+            (&json!("0311"), &json!("0930"))
+        );
+        request.says(json!({"set": {"when": "the third of November at half past nine"}}));
+    });
+    heard(
+        &daemon,
+        &report,
+        &[
+            "Hello, this is Doctor Ada's dental practice.",
+            "Which day?",
+            "You said 0 3 1 1.",
+            "At what time?",
+            "One moment, please.",
+            "You have an appointment on the third of November at half past nine.",
+            "Goodbye.",
+        ],
+    );
 }
 
 /// The second question is asked with a sentence before it.

@@ -25,7 +25,11 @@ fn draw_node(flow: &Flow, node: &Node, drawing: &mut String) {
         Kind::Collect(collect) => format!(" {}", collect.into),
         Kind::Voicemail(voicemail) => format!(" {}", voicemail.into),
         Kind::Choose(choose) => format!(" by {}", choose.variable),
-        Kind::Webhook(webhook) => format!(" {}", webhook.url),
+        // What follows the path may be a secret.
+        Kind::Webhook(webhook) => {
+            let shown = webhook.url.split(['?', '#']).next().unwrap_or_default();
+            format!(" {shown}")
+        }
         _ => String::new(),
     };
     drawing.push_str(&format!("{what})"));

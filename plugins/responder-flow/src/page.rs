@@ -51,8 +51,9 @@ impl<'t> Page<'t> {
         self.problems.borrow_mut().push(Problem { line, text });
     }
 
-    pub(crate) fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
+    /// Mistakes so far.
+    pub(crate) fn mistakes(&self) -> usize {
+        self.problems.borrow().len()
     }
 
     /// What is wrong, in the order of the lines, each thing once.

@@ -58,7 +58,7 @@ pub(crate) fn read(text: &str) -> Result<Flow, Vec<Problem>> {
     };
     let flow = Reader::flow(&page, document.get_ref());
     match flow {
-        Some(flow) if page.is_clean() => Ok(flow),
+        Some(flow) if page.mistakes() == 0 => Ok(flow),
         _ => Err(page.problems()),
     }
 }

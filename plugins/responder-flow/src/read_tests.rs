@@ -158,6 +158,10 @@ fn each_kind_says_what_it_lacks() {
             "line 3: transfer.a is a dead end: it needs `busy`",
         ),
         (
+            "[transfer.a]\nto = \"+15550100\"\notherwise = \"a\"\n",
+            "line 3: transfer.a is a dead end: it needs `completed`",
+        ),
+        (
             "[transfer.a]\nto = \"555-0123\"\n",
             "line 3: transfer.a connects to `555-0123`; it must be + and 3 to 15 digits, or sip:name@host",
         ),
@@ -221,10 +225,30 @@ fn a_number_in_a_variable_is_looked_at_unless_it_is_still_to_come() {
     ] {
         let text = format!(
             "languages = [\"en\"]\nstart = \"a\"\n[variables]\noperator = \"{value}\"\n[transfer.a]\n\
-             to = \"{{operator}}\"\notherwise = \"b\"\n[hang_up.b]\n"
+             to = \"{{operator}}\"\ncompleted = \"b\"\notherwise = \"b\"\n[hang_up.b]\n"
         );
         assert_eq!(problems(&text), expected);
     }
+}
+
+/// What follows from a mistake is not told as another.
+#[test]
+fn a_digit_without_quotes_is_one_mistake() {
+    let text = "languages = [\"en\"]\nstart = \"a\"\n[menu.a]\nprompt = \"A?\"\notherwise = \"b\"\n\
+                branch = [{ digit = 1, to = \"b\" }]\n[hang_up.b]\n";
+    let expected = "line 6: menu.a.branch.digit must be a text, in quotes";
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn a_drawing_shows_no_secret_of_a_webhooks_address() {
+    let text = "languages = [\"en\"]\nstart = \"a\"\n[webhook.a]\nurl = \"https://example.com/hook?key=canary\"\n\
+                next = \"b\"\nerror = \"b\"\n[hang_up.b]\n";
+    let drawn = draw(&read(text).unwrap());
+    assert!(
+        drawn.contains("a (webhook https://example.com/hook)"),
+        "{drawn}"
+    );
 }
 
 #[test]
@@ -308,6 +332,7 @@ fn the_examples_are_right() {
     for (name, text) in [
         ("front-desk", include_str!("../examples/front-desk.toml")),
         ("survey", include_str!("../examples/survey.toml")),
+        ("dentist", include_str!("../examples/dentist.toml")),
     ] {
         assert_eq!(problems(text), "fine", "{name}");
     }

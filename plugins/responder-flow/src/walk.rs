@@ -159,11 +159,15 @@ impl Walk {
                         None => voicemail.empty,
                     };
                     match file {
+                        // The record has it since the recording began.
                         Some(file) => {
                             self.in_a_row = 0;
-                            self.set(&voicemail.into, file);
+                            self.know(&voicemail.into, file);
                         }
-                        None => self.in_a_row += 1,
+                        None => {
+                            self.in_a_row += 1;
+                            self.set(&voicemail.into, String::new());
+                        }
                     }
                     self.go_on(to);
                 }

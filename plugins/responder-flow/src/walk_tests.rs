@@ -254,6 +254,7 @@ otherwise = "mail"
 [transfer.put]
 prompt = "Connecting."
 to = "{number}"
+completed = "bye"
 busy = "keys"
 otherwise = "mail"
 [keys.keys]
@@ -301,15 +302,16 @@ fn webhooks_transfers_keys_and_messages_lead_on_by_how_they_went() {
                  and 3 to 15 digits, or sip:name@host] Speak. [3000 ms] [record]",
             ),
             (&[vip, "\"wait\""], "Connecting. [transfer +1555]"),
+            (&[vip, "<completed"], "[hang up]"),
             (&[vip, "<busy"], "[keys 12w#]"),
             (&[vip, "<busy", "~"], "[keys 12w#]"),
             (&[vip, "<canceled"], "Speak. [3000 ms] [record]"),
             (&[vip, "<busy", "<"], "Speak. [3000 ms] [record]"),
             (
                 &[vip, "<busy", "<", "@a.wav"],
-                "[file=a.wav] [note from +15550199: a.wav  busy] [hang up]",
+                "[note from +15550199: a.wav  busy] [hang up]",
             ),
-            (&["{}", "@"], "[hang up]"),
+            (&["{}", "@"], "[file=] [hang up]"),
             (&["{}", "?"], "."),
         ],
     );
@@ -390,7 +392,7 @@ fn the_front_desk_is_walked_in_both_languages() {
     assert_eq!(
         last,
         [
-            "[message=m.wav] Gracias. Le llamaremos. [note A message from +15550199: m.wav] Adiós.(firm) [hang up]",
+            "Gracias. Le llamaremos. [note A message from +15550199: m.wav] Adiós.(firm) [hang up]",
             "Deje un mensaje después de la señal, y pulse almohadilla cuando termine. [4000 ms] [record]",
             "[extension=999] Nadie tiene la extensión 9 9 9. Para nuestro horario, marque 1. Para una extensión, marque 2. Para dejar un mensaje, marque 3. Para la operadora, marque 0. También puede decirlo.",
         ]

@@ -114,10 +114,12 @@ impl<'p> Reader<'p> {
     pub(super) fn transfer(&mut self, keys: &mut Keys<'p>) -> Transfer {
         let to = template(keys, "to", "the number to connect to");
         let otherwise = self.way_if_any(keys, "otherwise");
+        // They have talked: where that leads is another question than where those go whom nobody answered.
+        let completed = self.way(keys, "completed", None);
         let mut way = |key| self.way(keys, key, otherwise);
         Transfer {
             to,
-            completed: way("completed"),
+            completed,
             busy: way("busy"),
             no_answer: way("no_answer"),
             failed: way("failed"),

@@ -28,6 +28,7 @@ impl<'p> Reader<'p> {
     }
 
     fn branch(&mut self, mut keys: Keys<'p>, before: &[Branch]) -> Branch {
+        let mistakes = keys.page.mistakes();
         let mut digits = Vec::new();
         for text in keys.texts("digit") {
             let Some(digit) = one_key(&text.text) else {
@@ -104,7 +105,9 @@ impl<'p> Reader<'p> {
                 }
             }
         }
-        if digits.is_empty() && phrases.iter().all(Vec::is_empty) {
+        // Who wrote `digit = 1` has been told that it needs quotes.
+        let is_empty = digits.is_empty() && phrases.iter().all(Vec::is_empty);
+        if is_empty && keys.page.mistakes() == mistakes {
             keys.wrong(
                 keys.line,
                 "can never be taken: it has neither `digit` nor `words`",
