@@ -124,6 +124,9 @@ enum {
  * that turn: what he said comes again, or, if he presses a key meanwhile, never. The host takes back voice and language;
  * what was set or noted stays. A responder that cannot take back what it did, as it has booked the table, answers the next
  * turn as it thinks right.
+ *
+ * Also withdrawn, before anybody was asked, is a turn in which a transcriber found no word: a cough. SPEECH_START told of
+ * it; nothing comes again.
  */
 
 /* Bits of vp_event.flags. */
@@ -294,7 +297,7 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *              is what the phone has.
  *   turns      "host": the host listens for pauses and says when a turn is over. "own": the responder listens to the
  *              audio itself and speaks when it likes. What depends on configuration is said by ACTION during start.
- *   speaks_first   turn 1 is over as soon as the call has begun, before the caller said a word.
+ *   speaks_first   turn 1, or the one after a cough, is over as soon as the call has begun, before the caller said a word.
  *   takes_digits   each key the caller presses is a turn of its own: DTMF, then SPEECH_END with VP_LAST.
  *   takes_silence  when nobody speaks the responder is asked (SILENCE, then SPEECH_END with VP_LAST), and the host says
  *              nothing of its own.

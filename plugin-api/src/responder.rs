@@ -139,7 +139,8 @@ pub enum Event {
         /// What he heard of the answer to it.
         heard: String,
         /// He had not finished: the turn is none, and what he said in it comes again with what he goes on to say, unless
-        /// he presses a key instead. To be forgotten is what was asked, and what was done about it.
+        /// he presses a key instead. To be forgotten is what was asked, and what was done about it. Or it was a cough,
+        /// and nothing was asked.
         withdrawn: bool,
     },
     /// He heard this utterance to its end.

@@ -56,7 +56,8 @@ pub enum Output {
     /// The responder need not go on with this turn nor any before it. What the caller heard of the answer to it.
     ///
     /// `withdrawn`: the turn is none. He has heard nothing of its answer, the speaker is again who it was before, and
-    /// what he said in it comes again with what he goes on to say, unless he presses a key instead.
+    /// what he said in it comes again with what he goes on to say, unless he presses a key instead. So is one that nobody
+    /// was asked about, if there was no word in it.
     CancelReply {
         turn: Turn,
         heard: String,

@@ -179,9 +179,17 @@ impl Call {
         }
     }
 
-    /// He coughed, or it was a noise: that is no turn, and the silence before it goes on.
+    /// He coughed, or it was a noise: that is no turn, and the silence before it goes on. The responder was told that it
+    /// began, so it is told that it is none; its number is used up.
     fn forget_turn(&mut self, now: CallTime) {
-        self.waste(now);
+        if self.is_early() {
+            self.waste(now);
+        } else {
+            self.asked += 1;
+            self.asked_speech = false;
+            self.speaker_before = self.speaker;
+            self.cancel_reply_at(self.playout.head(now), true);
+        }
         self.his_turn = false;
         let (spoke_ms, _) = self.transcript.turn_spoke();
         self.note(Note::NoWords { spoke_ms });

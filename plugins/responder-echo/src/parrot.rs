@@ -82,6 +82,9 @@ impl Parrot {
                 if withdrawn && turn == self.answer.of && !self.kept.on {
                     // He had not finished: what follows is said back behind it.
                     self.kept.sound = std::mem::take(&mut self.answer.sound);
+                } else if withdrawn && turn > self.answer.of {
+                    // It was a cough.
+                    self.kept.finish(&mut self.answer.sound);
                 }
             }
             // A key is no sound of the caller's, and words are not ours to say.

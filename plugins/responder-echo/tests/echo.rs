@@ -208,6 +208,10 @@ fn who_had_not_finished_is_said_back_from_the_beginning() {
     stream.withdraw(2);
     play(&stream, 4, "[gh]!");
     assert_eq!(drawn(&stream.take()), "gh|", "that is long past");
+    play(&stream, 5, "[k]");
+    stream.withdraw(5);
+    play(&stream, 6, "..................[ij]!");
+    assert_eq!(drawn(&stream.take()), "...............ij|", "a cough");
 }
 
 #[test]

@@ -120,6 +120,7 @@ impl Responder for FlowResponder {
             owed: VecDeque::new(),
             recording: None,
             before: None,
+            latest: 0,
         };
         let ended = visit.run().await;
         // He has hung up in the middle of a message: what he said so far is one.
@@ -216,7 +217,9 @@ struct Visit<'d> {
     owed: VecDeque<Action>,
     recording: Option<Recording>,
     /// Where he was before his latest turn, unless something was done in it that cannot be taken back.
-    before: Option<(u32, bool, Walk)>,
+    before: Option<(bool, Walk)>,
+    /// That turn.
+    latest: u32,
 }
 
 impl Visit<'_> {
@@ -255,7 +258,8 @@ impl Visit<'_> {
                     self.walk.was_not_heard()
                 }
                 Event::TurnOver { turn } => {
-                    self.before = Some((turn, self.begun, self.walk.clone()));
+                    self.latest = turn;
+                    self.before = Some((self.begun, self.walk.clone()));
                     let key = || keys.pop_front().map(Input::Digit);
                     let input = said.take().or_else(key).unwrap_or(Input::Spoke(None));
                     self.turn(input).await?;
@@ -268,9 +272,12 @@ impl Visit<'_> {
 
     /// He had not finished: what he said comes again with the rest, and is heard where he was.
     fn take_back(&mut self, turn: u32) {
+        if turn != self.latest {
+            return; // a cough that was never a turn
+        }
         match self.before.take() {
-            Some((of, begun, walk)) if of == turn => (self.begun, self.walk) = (begun, walk),
-            _ => self.walk.was_not_heard(),
+            Some((begun, walk)) => (self.begun, self.walk) = (begun, walk),
+            None => self.walk.was_not_heard(),
         }
     }
 

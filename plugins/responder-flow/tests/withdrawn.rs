@@ -98,6 +98,19 @@ fn a_turn_that_was_only_interrupted_stands() {
 }
 
 #[test]
+fn a_cough_changes_nothing() {
+    let desk = desk(FLOW);
+    let stream = call(&desk);
+    says(&stream, 2, "sales");
+    assert_eq!(said(&stream), ["Which product?"]);
+    stream.tell(kind::SPEECH_START, 3, &[]);
+    stream.withdraw(3);
+    says(&stream, 4, "a table");
+    assert_eq!(said(&stream), ["Goodbye."]);
+    stream.stop();
+}
+
+#[test]
 fn one_withdrawn_after_another_leads_back_to_the_same_place() {
     let desk = desk(FLOW);
     let stream = call(&desk);

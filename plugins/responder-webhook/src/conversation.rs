@@ -91,6 +91,8 @@ pub(crate) struct Conversation {
     silence: Option<u32>,
     returned: Option<(String, String)>,
     spoke: bool,
+    /// The turns up to this one were none.
+    none_before: u32,
     /// What was heard of an answer that is still being made.
     heard: Option<(u32, String)>,
 }
@@ -111,6 +113,7 @@ impl Conversation {
             silence: None,
             returned: None,
             spoke: false,
+            none_before: 0,
             heard: None,
         }
     }
@@ -146,6 +149,10 @@ impl Conversation {
             } => {
                 if withdrawn {
                     self.forget(turn);
+                    self.spoke = false;
+                    if turn == self.none_before + 1 {
+                        self.none_before = turn;
+                    }
                 }
                 self.interrupted(turn, heard);
                 return Learned::Cancelled(turn);
@@ -176,7 +183,7 @@ impl Conversation {
             Asked::Turn(Some(text))
         } else if let Some(digit) = self.digits.pop_front() {
             Asked::Digit(digit)
-        } else if turn == 1 && self.starts && !spoke {
+        } else if turn == self.none_before + 1 && self.starts && !spoke {
             Asked::Start
         } else {
             Asked::Turn(None)
@@ -353,6 +360,19 @@ mod tests {
         let wrong: Vec<String> = valid.iter_errors(&body).map(|e| e.to_string()).collect();
         assert_eq!(wrong, [""; 0], "{body}");
         body
+    }
+
+    #[test]
+    fn who_coughs_before_the_first_words_has_not_begun() {
+        let mut talk = conversation();
+        talk.learn(Event::SpeechStart);
+        talk.learn(Event::Cancelled {
+            turn: 1,
+            heard: String::new(),
+            withdrawn: true,
+        });
+        assert_eq!(talk.turn_over(2), Asked::Start);
+        assert_eq!(talk.turn_over(3), Asked::Turn(None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, chart, notes};
 use super::world::{Does, Event, World, Writes};
-use crate::call::output::{Note, Prompt};
+use crate::call::output::{Note, Output, Prompt};
 use crate::call::settings::Settings;
 
 fn settings() -> Settings {
@@ -38,8 +38,8 @@ fn a_cough_is_no_turn_and_the_silence_goes_on() {
         caller  ....ss...........................
         words   ........A........................
         bot     ..........................1111...
-        log              N               n
-        log                              t
+        log              c               n
+        log              N               t
         ",
     );
     assert!(world.prompts.is_empty());
@@ -48,6 +48,13 @@ fn a_cough_is_no_turn_and_the_silence_goes_on() {
         _ => None,
     });
     assert_eq!(spoke, Some(200));
+    // Whoever was told that a turn began is told that it was none.
+    let cancelled = Output::CancelReply {
+        turn: 1,
+        heard: String::new(),
+        withdrawn: true,
+    };
+    assert!(world.log.iter().any(|(_, output)| *output == cancelled));
 }
 
 #[test]
@@ -57,8 +64,8 @@ fn who_coughs_as_he_is_about_to_be_asked_has_a_moment_to_speak() {
         caller  ..................ss...................
         words   ......................A................
         bot     ..............................1111.....
-        log                            N    n
-        log                                 t
+        log                            c    n
+        log                            N    t
         ",
     );
 }
@@ -70,6 +77,7 @@ fn signs_are_no_words_and_a_partial_text_may_prove_wrong() {
         caller  ....ss......sss..................
         words   ........C.....d....A.............
         bot     .................................
+        log                        c
         log                        N
         ",
     );
@@ -146,7 +154,8 @@ fn a_cough_at_the_end_of_what_the_agent_says_is_none() {
         caller  .ss..............sss.....................
         words   .....B...............A...................
         bot     .........11111111........................
-        log           rt               N
+        log           rt               c
+        log                            N
         ",
     );
     assert_eq!(asked(&world), [Some("for two")]);
@@ -164,7 +173,8 @@ fn the_first_words_wait_for_a_cough_and_are_said_all_the_same() {
         caller  ..ss..................
         words   ......A...............
         bot     .11.......22222222....
-        log     t      Nt
+        log     t      ct
+        log            N
         log            r
         ",
     );
@@ -183,8 +193,8 @@ fn a_cough_does_not_count_as_an_answer_to_are_you_there() {
         caller  ..............................ss......................................
         words   .................................A....................................
         bot     .....................1111.............................................
-        log                         n              N              n
-        log                         t
+        log                         n              c              n
+        log                         t              N
         ",
     );
     assert!(world.done.is_some());

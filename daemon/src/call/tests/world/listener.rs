@@ -149,7 +149,7 @@ impl Listener {
     /// Was there certainly no word in this turn?
     fn is_wordless(&self) -> bool {
         let mut texts = self.texts.range(self.began..);
-        self.writes && texts.all(|(_, (text, whole))| *whole && letters(text).is_empty())
+        texts.all(|(_, (text, whole))| *whole && letters(text).is_empty())
     }
 
     /// The turn was none. Returns what is wrong with that.
@@ -226,7 +226,7 @@ impl Listener {
             ));
         }
         let told = text.as_deref().unwrap_or_default();
-        if text.is_none() && !self.cut && self.is_wordless() {
+        if text.is_none() && self.writes && !self.cut && self.is_wordless() {
             return Some("it is asked about a cough".into());
         }
         if let Some(wrong) = self.writes.then(|| self.all_once(told)).flatten() {

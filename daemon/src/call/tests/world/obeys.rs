@@ -118,6 +118,7 @@ impl World {
                     heard,
                     withdrawn,
                 } => {
+                    self.asked = self.asked.max(turn);
                     if withdrawn && !heard.is_empty() {
                         self.wrong(format!("turn {turn} is withdrawn; {heard:?} was heard"));
                     }
@@ -263,6 +264,17 @@ impl World {
                     }
                 }
                 Output::Note(Note::NoWords { .. }) => {
+                    let mut now = self.log.iter().rev();
+                    let told = now.any(|(time, output)| {
+                        let none = matches!(
+                            output,
+                            Output::CancelReply { turn, withdrawn: true, .. } if *turn == self.asked
+                        );
+                        none && *time == self.now
+                    });
+                    if !told {
+                        self.wrong("nobody is told that a turn was none".into());
+                    }
                     if let Some(wrong) = self.listener.no_words() {
                         self.wrong(wrong);
                     }
