@@ -41,7 +41,7 @@ fn daemon(first: &str, agent: &str, tables: &str) -> Daemon {
     let plugins = ["scribe", "scribe_wide", "puppet", "moody"]
         .map(|name| format!("[plugins.{name}]\nlibrary = \"./lib{name}.so\"\n"))
         .concat();
-    let voices = "[voices.low]\nplugin = \"moody\"\nhalf = 20\n[voices.high]\nplugin = \"moody\"\nhalf = 7\n";
+    let voices = "[voices.low]\nplugin = \"moody\"\nhalf = 20\nhalf_es = 7\n[voices.high]\nplugin = \"moody\"\nhalf = 7\n";
     let config = format!("{config}{plugins}{voices}[transcribers.first]\n{first}\n{tables}");
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
     Daemon::again(&folder)
@@ -374,18 +374,22 @@ fn an_endpointer_says_at_the_pause_that_the_caller_has_finished() {
 }
 
 #[test]
-fn an_endpointer_expects_the_language_the_responder_asked_for() {
+fn another_language_is_spoken_at_once_and_heard_from_the_next_stretch_on() {
+    let script = "say Hello.;do {'do':'language','language':'es-ES'};say Hola.";
     let daemon = daemon(
-        "says = \"do {'do':'language','language':'es'};say Yes|say No\"",
-        "endpointer = \"second\"\nturn.finished_ms = 60",
-        "[transcribers.second]\nplugin = \"scribe_wide\"\nfinished = \"0.97\"\nonly = \"es\"",
+        &format!("says = \"{script}\"\nsays_es = \"say Bueno.\""),
+        "endpointer = \"second\"",
+        "[transcribers.second]\nplugin = \"scribe_wide\"\nfinished = \"0.97\"\nonly = \"es-ES\"",
     );
-    let record = record(&daemon, &speak(&daemon, 2));
-    let reasons: Vec<&str> = rows(&record, "turn_ended")
-        .into_iter()
-        .map(|(_, detail)| detail["reason"].as_str().unwrap())
-        .collect();
-    assert_eq!(reasons, ["silence", "endpointer: finished"], "{record:#?}");
+    let report = speak(&daemon, 2);
+    let record = record(&daemon, &report);
+    assert_eq!(texts(&record, "heard"), [script, "say Bueno."]);
+    assert_eq!(texts(&record, "said"), ["Hello.", "Hola.", "Bueno."]);
+    let ends = rows(&record, "turn_ended").into_iter();
+    let reasons: Vec<&Value> = ends.map(|(_, detail)| &detail["reason"]).collect();
+    assert_eq!(reasons, ["silence", "endpointer: finished"]);
+    let (english, spanish) = (heard_tone(&report, 20), heard_tone(&report, 7));
+    assert!(english > 0.9 && spanish > 0.9, "{english} {spanish}");
 }
 
 #[test]

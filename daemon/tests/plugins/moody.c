@@ -2,6 +2,7 @@
  *
  * The voice says every utterance as 800 ms of a tone, unless its settings say otherwise:
  *   "half"    samples of half a wave of its tone, 1 to 99; told apart by it (default 10: 400 Hz)
+ *   "half_es" the same of its Spanish
  *   "mood"    what happens instead of speech: "refuses" at start, "fails", "silent", "empty" (DONE without sound),
  *             "breaks" (half of the tone, then FAILED), "stalls" (half of it, then nothing), "panics"
  *   "since"   the number of the utterance on this stream from which the mood holds (default 1)
@@ -31,6 +32,7 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   me->role = role;
   if ((at = strstr(all, "\"mood\":\""))) sscanf(at, "\"mood\":\"%15[a-z]", me->mood);
   me->half = (at = strstr(all, "\"half\":")) ? atoi(at + 7) : 10;
+  if (strstr(all, "\"language\":\"es") && (at = strstr(all, "\"half_es\":"))) me->half = atoi(at + 10);
   me->since = (at = strstr(all, "\"since\":")) ? atoi(at + 8) : 1;
   if (!strcmp(me->mood, "refuses")) {
     stop_(me);

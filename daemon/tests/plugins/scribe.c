@@ -3,6 +3,7 @@
  *
  *   "says"      one text for each stretch, with | between; the last one for all that follow. "?" stands for what it has
  *               heard of the stretch, and of the time before it: "s16le 16000, 24320 samples after 8000, loudest 9000"
+ *   "says_es"   the same where Spanish is expected
  *   "partial"   said before each of them
  *   "finished"  its opinion at each pause, "0.95"
  *   "only"      it has that opinion only where this language is expected
@@ -46,6 +47,7 @@ static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, voi
   if (*me->only && strcmp(me->only, me->language)) *me->finished = 0;
   member(all, "partial", me->partial, sizeof me->partial);
   member(all, "says", me->says, sizeof me->says);
+  if (!strncmp(me->language, "es", 2)) member(all, "says_es", me->says, sizeof me->says);
   me->next = me->says;
   if (!strcmp(me->mood, "refuses")) {
     stop_(me);
