@@ -10,9 +10,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use support::callers::found;
+use support::callers::{found, record};
 use support::edited::{Edited, ONE, THREE, TWO, compile, sayers, sayers_config};
-use support::{Bystander, CONFIG, Daemon, Dice, phone, speech, spoken_as, until};
+use support::{Bystander, CONFIG, Daemon, Dice, compile_plugin, phone, speech, spoken_as, until};
 use voice_streamer::config::{self, Env};
 use voice_streamer::phone::{Happening, Line, Report, Script, Step};
 
@@ -115,6 +115,32 @@ fn a_voice_changes_within_a_call_and_a_responder_with_the_next() {
     let report = phone(voice_streamer::phone::call(&line, script, |_, _| ())).unwrap();
     assert_eq!(texts(&edited.daemon, &report.call_sid), [THREE]);
     edited.daemon.is_whole();
+}
+
+#[test]
+fn another_transcriber_hears_the_next_stretch_and_the_words_of_the_first_are_kept() {
+    let config = CONFIG.replacen(
+        "responder = \"echo\"",
+        "responder = \"echo\"\ntranscriber = \"ears\"",
+        1,
+    );
+    let config = config
+        + "[plugins.scribe]\nlibrary = \"./libscribe.so\"\n[plugins.wide]\nlibrary = \"./libscribe_wide.so\"\n\
+           [transcribers.ears]\nplugin = \"scribe\"\nsays = \"By the first.\"\n";
+    let edited = Arc::new(Edited::of(&config, |folder| {
+        for plugin in ["scribe", "scribe_wide"] {
+            compile_plugin(plugin, folder);
+        }
+    }));
+    let editor = Arc::clone(&edited);
+    let (report, _) = two_turns(&edited.daemon.parrot(), move || {
+        let text = editor.with("plugin = \"scribe\"", "plugin = \"wide\"");
+        editor.save(&text.replace("By the first.", "By the second."));
+        editor.until_key("transcribers.ears.says", "\"By the second.\"");
+    });
+    let heard = record(&edited.daemon, &report, "heard");
+    assert_eq!(heard, ["By the first.", "By the second."]);
+    assert_eq!(edited.daemon.counts("plugin_failures").len(), 0);
 }
 
 #[test]
