@@ -110,7 +110,11 @@ impl Responder for FlowResponder {
     }
 
     async fn run(&self, call: Call) -> Result<()> {
-        let given = given(call.info());
+        let mut given = given(call.info());
+        // What was kept before the call came to this desk, as to a fallback.
+        for (name, value) in call.variables() {
+            given.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         let walk = Walk::new(Arc::clone(&self.flow), call.language(), given);
         let mut visit = Visit {
             desk: self,
