@@ -242,6 +242,7 @@ impl Line {
                     .media_ignored
                     .get_or_create(&[("reason", "no_start")])
                     .inc();
+                warn!(peer = %self.peer, "a media stream brought no start message in time and is closed");
                 self.close(
                     code::POLICY,
                     "no start message in time",

@@ -31,6 +31,7 @@ mod actions;
 mod admission;
 mod deliveries;
 mod history;
+mod lateness;
 // The room is named after what lives in it.
 #[allow(clippy::module_inception)]
 mod leg;

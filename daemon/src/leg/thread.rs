@@ -10,6 +10,7 @@
 //! sound of an utterance, or the first word of an answer, and looks at once. Everything after it has the playout's lead.
 
 use super::House;
+use super::lateness::Lateness;
 use super::legs::Legs;
 use super::line::{Line, MESSAGE_BYTES};
 use super::mouth::Scratch;
@@ -188,6 +189,8 @@ struct Served {
 
 /// What the lines of one thread share.
 struct Shared {
+    /// Of the thread.
+    number: usize,
     house: Arc<House>,
     legs: Rc<RefCell<Legs>>,
     scratch: Rc<RefCell<Scratch>>,
@@ -202,6 +205,7 @@ async fn run(
     count: Arc<AtomicUsize>,
 ) {
     let shared = Shared {
+        number,
         house,
         legs: Rc::new(RefCell::new(Legs::new(number))),
         scratch: Rc::default(),
@@ -218,6 +222,7 @@ async fn run(
             .get_or_create(&[("dir", dir)])
             .clone()
     });
+    let mut lateness = Lateness::default();
     let mut open = true;
     loop {
         let idle = lines.is_empty() && shared.legs.borrow().is_empty();
@@ -235,7 +240,7 @@ async fn run(
         }
         tokio::select! {
             () = &mut ticker => {
-                let next = tick(ticker.deadline().into_std(), &shared, &mut lines);
+                let next = tick(ticker.deadline().into_std(), &shared, &mut lines, &mut lateness);
                 ticker.as_mut().reset(next.into());
                 let counted = std::mem::take(&mut shared.scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
@@ -250,13 +255,26 @@ async fn run(
 }
 
 /// Looks at what is due. Answers when to come again.
-fn tick(due: Instant, shared: &Shared, lines: &mut Vec<Served>) -> Instant {
+fn tick(
+    due: Instant,
+    shared: &Shared,
+    lines: &mut Vec<Served>,
+    lateness: &mut Lateness,
+) -> Instant {
     let now = Instant::now();
-    shared
-        .house
-        .metrics
-        .media_lateness
-        .observe(now.duration_since(due).as_secs_f64());
+    let late = now.duration_since(due);
+    let metrics = &shared.house.metrics;
+    metrics.media_lateness.observe(late.as_secs_f64());
+    if lateness.tick(late, now) {
+        let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        warn!(
+            thread = shared.number,
+            late_ms,
+            lines = lines.len(),
+            "a media thread comes too late, so callers hear gaps: there are more calls than this machine carries; \
+             lower limits.calls"
+        );
+    }
     let mut next = due + TICK;
     if next <= now {
         next = now + TICK; // what was missed is not made up for
