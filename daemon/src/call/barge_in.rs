@@ -8,8 +8,9 @@
 //!       └─ Play ───── "mm-hm", or no words resume_ms after his voice ─┘
 //! ```
 //!
-//! While held nothing is played and voices go on delivering. Words that come when the agent has gone on take the floor
-//! all the same: they were meant for him. Nothing here counts samples.
+//! Words that a transcriber still owes are waited for, as long as it may take for them: an agent who goes on and is cut
+//! off by them a moment later stutters. While held nothing is played and voices go on delivering. Words that come when
+//! the agent has gone on take the floor all the same: they were meant for him. Nothing here counts samples.
 
 #[cfg(test)]
 use super::faults::Planted;
@@ -142,13 +143,15 @@ impl Call {
 
     /// When the agent goes on, if the caller stays silent.
     pub(super) fn resume_deadline(&self) -> Option<CallTime> {
-        self.held.filter(|_| self.taking_back.is_none())?;
+        let held = self.held.filter(|_| self.taking_back.is_none())?;
         // One who listens himself is not listened to.
-        Some(if self.own_turns || !self.may_be_stopped() {
-            self.now
-        } else {
-            self.ear.last_voiced().plus_ms(self.settings.resume_ms)
-        })
+        if self.own_turns || !self.may_be_stopped() {
+            return Some(self.now);
+        }
+        if self.awaits_words_since(held.from) {
+            return None; // they come, or are late, or he goes on speaking
+        }
+        Some(self.ear.last_voiced().plus_ms(self.settings.resume_ms))
     }
 
     /// It was no barge-in: the agent goes on where he was stopped.

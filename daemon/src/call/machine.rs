@@ -291,11 +291,12 @@ impl Call {
             return;
         }
         self.ear_timeout(now);
-        if due(self.resume_deadline()) {
-            self.resume(now);
-        }
         if due(self.transcriber_deadline()) {
             self.transcriber_is_late(now);
+        }
+        // Behind the transcriber, whose words it may have waited for.
+        if due(self.resume_deadline()) {
+            self.resume(now);
         }
         if due(self.responder_deadline()) {
             self.responder_is_late(now);

@@ -324,9 +324,14 @@ impl Call {
         if self.planted == Some(Planted::AsksBeforeTheWords) {
             return false;
         }
+        self.awaits_words_since(self.transcript.turn_from)
+    }
+
+    /// The same of what he said since the beginning of a stretch.
+    pub(super) fn awaits_words_since(&self, from: Stretch) -> bool {
         self.settings.transcribed
             && self.settings.transcriber_deadline_ms > 0
-            && (self.transcript.of_turn()).any(|spoken| spoken.progress == Progress::Coming)
+            && (self.transcript.since(from)).any(|spoken| spoken.progress == Progress::Coming)
     }
 
     pub(super) fn transcriber_deadline(&self) -> Option<CallTime> {

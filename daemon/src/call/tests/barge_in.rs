@@ -339,16 +339,53 @@ fn as_few_words_as_are_allowed_do_not_take_it() {
 }
 
 #[test]
-fn words_that_come_when_he_has_gone_on_take_the_floor_all_the_same() {
+fn he_does_not_go_on_while_words_are_on_their_way() {
     let world = draws(reader()).words([('A', "wait")]).plays(
         "
         caller  ....sss.......................
-        words   ..............A...............
-        bot     .11111......11..22222222......
-        log          X     R  x
-        log                   k
-        log                   b
-        log                   r
+        words   .................A............
+        bot     .11111.............22222222...
+        log          X           F
+        log                      k
+        log                      b
+        log                      r
+        ",
+    );
+    assert_eq!(heard(&world)[0], (1, 490, false));
+}
+
+#[test]
+fn he_goes_on_at_once_when_there_are_no_words_after_all() {
+    let world = draws(reader()).words([('A', "")]).plays(
+        "
+        caller  ....sss........................
+        words   .................A.............
+        bot     .11111...........111111........
+        log          X           R
+        ",
+    );
+    assert_eq!(heard(&world), [(1, 1000, true)]);
+}
+
+/// Nobody waits for the words longer than 200 ms after the end of a stretch.
+fn hasty() -> Settings {
+    Settings {
+        transcriber_deadline_ms: 200,
+        ..reader()
+    }
+}
+
+#[test]
+fn words_that_come_when_he_has_gone_on_take_the_floor_all_the_same() {
+    let world = draws(hasty()).words([('A', "wait")]).plays(
+        "
+        caller  ....sss.......................
+        words   ...............A..............
+        bot     .11111.......11..22222222.....
+        log          X      R  x
+        log                    k
+        log                    b
+        log                    r
         ",
     );
     assert_eq!(heard(&world)[0], (1, 750, false));
@@ -356,12 +393,12 @@ fn words_that_come_when_he_has_gone_on_take_the_floor_all_the_same() {
 
 #[test]
 fn words_that_come_when_he_has_finished_are_answered() {
-    let world = draws(reader()).words([('A', "wait")]).plays(
+    let world = draws(hasty()).words([('A', "wait")]).plays(
         "
         caller  ....sss..........................
-        words   ...................A.............
-        bot     .11111......11111....22222222....
-        log          X     R       r
+        words   ....................A............
+        bot     .11111.......11111....22222222...
+        log          X      R       r
         ",
     );
     assert_eq!(heard(&world)[0], (1, 1000, true));
