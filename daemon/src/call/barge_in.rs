@@ -24,6 +24,9 @@ use super::time::{CallTime, samples};
 /// Who has no more left to say than this has as good as finished: about a syllable.
 const NEXT_TO_NOTHING_MS: u64 = 200;
 
+/// A voice that has given nothing for so long, of an utterance that may be whole, has as good as finished it.
+const ENDLESS_MS: u64 = 500;
+
 /// The agent was stopped, and it is not certain that it is for good.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
@@ -82,8 +85,11 @@ impl Call {
     /// Is there next to nothing left to go on with? Then who speaks now has begun to answer.
     pub(super) fn is_about_to_finish(&self, now: CallTime) -> bool {
         let ready: u64 = self.sayings.iter().map(Saying::ready).sum();
+        let endless = now.ms_since(self.voice_since) >= ENDLESS_MS;
+        let finished =
+            |saying: &Saying| saying.stage == Stage::Complete || (endless && saying.may_be_whole());
         self.reply.is_none()
-            && (self.sayings.iter()).all(|saying| saying.stage == Stage::Complete)
+            && self.sayings.iter().all(finished)
             && self.playout.lead(now) + ready <= samples(NEXT_TO_NOTHING_MS)
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Saying {
     pub(super) stage: Stage,
     /// The voice failed in the middle: it will never be heard whole.
     pub(super) broken: bool,
+    /// The voice never said that this is all, though it may be.
+    pub(super) endless: bool,
     /// When the voice was asked for it.
     pub(super) asked: CallTime,
     /// Voices that could say it in the place of the one that was asked.
@@ -92,6 +94,7 @@ impl Saying {
             speaker: 0,
             stage: Stage::Queued,
             broken: false,
+            endless: false,
             asked: CallTime(0),
             fallbacks: 0,
             arrived: 0,
@@ -128,6 +131,12 @@ impl Saying {
     /// Does the voice owe us more of it?
     pub(super) fn awaits_voice(&self) -> bool {
         self.is_arriving() && self.origin != Origin::Sound
+    }
+
+    /// Has so much of it come that an ordinary voice could have said it all? Then only the word that it is complete may
+    /// be missing.
+    pub(super) fn may_be_whole(&self) -> bool {
+        self.awaits_voice() && self.arrived * 3 >= estimated_samples(&self.text) * 2
     }
 
     /// Has all of it been sent, and the mark behind it?
@@ -174,7 +183,11 @@ impl Saying {
 
     /// Has it been heard to its end, if the head is at `head`?
     pub(super) fn is_whole(&self, head: u64) -> bool {
-        !self.broken && self.sent > 0 && self.is_sent() && self.heard(head) == self.sent
+        !self.broken
+            && !self.endless
+            && self.sent > 0
+            && self.is_sent()
+            && self.heard(head) == self.sent
     }
 
     /// Letters of its text that were heard, if the head is at `head`.

@@ -19,7 +19,7 @@ use super::output::{Note, Output};
 use super::playout::{Next, Ready};
 use super::responders::{MAX_FAILURES, bounded};
 use super::saying::{Origin, Saying, Stage};
-use super::time::{CallTime, samples};
+use super::time::{CallTime, ms, samples};
 use std::borrow::Cow;
 
 /// In a long utterance a mark is sent after so much sound, or a clock set wrong at its start would stay wrong.
@@ -176,9 +176,24 @@ impl Call {
             // Nobody is left to ask: the next utterance begins at the head of the line.
             self.voice_rested = now;
             self.voice_is_lost();
+            self.apologise_for_silence();
         }
         // Whatever it still makes of this utterance must not mix with another voice.
         self.cancel_voice();
+    }
+
+    /// Where nothing else is being said or waited for, the caller would hear nothing at all, and not know why. If the
+    /// voice cannot say this either, the call is over, and the carrier's fallback speaks.
+    fn apologise_for_silence(&mut self) {
+        let silent = |saying: &Saying| saying.stage == Stage::Complete && saying.arrived == 0;
+        let nothing = self.sayings.iter().all(silent) && self.reply.is_none();
+        if nothing
+            && self.leaving.is_none()
+            && !self.his_turn
+            && let Some(text) = self.settings.apology_text.clone()
+        {
+            self.say(text, Origin::Sentence);
+        }
     }
 
     /// No voice could say it. Once is an accident; more often, and the call is over.
@@ -204,7 +219,8 @@ impl Call {
         (patience_ms > 0).then(|| self.voice_since.plus_ms(patience_ms))
     }
 
-    /// How long the line waits for more of this; 0: for ever. Less if another voice could say it.
+    /// How long the line waits for more of this; 0: for ever. Less if another voice could say it, or if there may be no
+    /// more to say.
     fn patience_ms(&self, saying: &Saying) -> u64 {
         let (reply_ms, voice_ms) = (
             self.settings.reply_deadline_ms,
@@ -215,7 +231,7 @@ impl Call {
             return reply_ms;
         }
         match (reply_ms, voice_ms) {
-            _ if saying.fallbacks == 0 => reply_ms,
+            _ if saying.fallbacks == 0 && !saying.may_be_whole() => reply_ms,
             (0, some) | (some, 0) => some,
             (reply_ms, voice_ms) => reply_ms.min(voice_ms),
         }
@@ -225,9 +241,26 @@ impl Call {
         let Some(at) = self.sayings.iter().position(Saying::awaits_voice) else {
             return;
         };
-        let patience_ms = self.patience_ms(&self.sayings[at]);
-        let reason = format!("timeout: it gave no sound for {patience_ms} ms; going on without it");
-        self.voice_failed(now, at, &reason);
+        let saying = &self.sayings[at];
+        let patience_ms = self.patience_ms(saying);
+        let given_ms = ms(saying.arrived);
+        if given_ms == 0 {
+            let reason =
+                format!("timeout: it gave no sound for {patience_ms} ms; going on without it");
+            return self.voice_failed(now, at, &reason);
+        }
+        let reason = format!(
+            "timeout: it gave {given_ms} ms of sound, then nothing for {patience_ms} ms and no DONE; going on without it"
+        );
+        if !saying.may_be_whole() {
+            return self.voice_failed(now, at, &reason);
+        }
+        // The caller has heard all of it, as far as anybody can tell. No other voice has to take over.
+        let saying = &mut self.sayings[at];
+        saying.stage = Stage::Complete;
+        saying.endless = true;
+        self.failed("voice", &reason);
+        self.cancel_voice();
     }
 
     /// What was held back is given up: nothing of it has been sent.

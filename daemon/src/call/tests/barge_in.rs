@@ -132,6 +132,29 @@ fn who_speaks_when_the_agent_is_about_to_finish_has_begun_to_answer() {
 }
 
 #[test]
+fn who_speaks_into_the_silence_of_a_voice_that_forgot_its_end_has_begun_to_answer() {
+    let patient = Settings {
+        voice_deadline_ms: 5000,
+        ..agent()
+    };
+    let world = draws(patient)
+        .voice(|utterance| match utterance {
+            1 => Manner::Hangs { given_ms: 1000 },
+            _ => super::agents::WHOLE,
+        })
+        .plays(
+            "
+            caller  ................sss...............
+            bot     .1111111111..............22222222.
+            log                      x    r
+            log                      k
+            log                      b
+            ",
+        );
+    assert_eq!(heard(&world)[0], (1, 1000, false));
+}
+
+#[test]
 fn the_beginning_of_an_utterance_may_be_immune() {
     draws(Settings {
         barge_in_certain_ms: 600,

@@ -1,9 +1,10 @@
 //! A voice that stays silent, fails or is late, with no other behind it; `voice_line` is about a line of them.
 
 use super::agents::{WHOLE, agent, listener};
-use super::chart::{chart, heard};
+use super::chart::{chart, heard, notes};
 use super::world::Manner;
 use crate::call::input::Why;
+use crate::call::output::Note;
 use crate::call::settings::Settings;
 
 #[test]
@@ -36,12 +37,32 @@ fn a_voice_that_fails_twice_in_a_row_ends_the_call() {
             "
         caller  ..............
         bot     ..............
-        log     tf         nf
-        log                th
-        log                 d
+        log     tff
+        log      th
+        log       d
         ",
         );
     assert_eq!(world.done, Some(Why::Failed));
+}
+
+#[test]
+fn who_hears_nothing_of_an_answer_hears_an_apology() {
+    let first = |utterance| {
+        if utterance == 1 {
+            Manner::Silent { after_ms: 100 }
+        } else {
+            WHOLE
+        }
+    };
+    chart(listener()).voice(first).shows("tf").plays(
+        "
+        caller  ssss..................
+        reply   ........td............
+        bot     ..........22222.......
+        log             tf
+        log              t
+        ",
+    );
 }
 
 #[test]
@@ -115,4 +136,49 @@ fn a_voice_that_stops_in_the_middle_is_not_waited_for_for_ever() {
         ",
     );
     assert_eq!(heard(&world), [(1, 300, false)]);
+}
+
+#[test]
+fn a_voice_that_forgets_its_end_is_not_waited_for_as_one_that_is_slow() {
+    let settings = Settings {
+        reply_deadline_ms: 10_000,
+        voice_deadline_ms: 500,
+        ..listener()
+    };
+    let forgets = |utterance| {
+        if utterance == 1 {
+            Manner::Hangs { given_ms: 800 }
+        } else {
+            WHOLE
+        }
+    };
+    let world = chart(settings).voice(forgets).shows("tfk+-").plays(
+        "
+        caller  ssss..........................
+        reply   ........ttd...................
+        bot     .........11111111.....22222222
+        log             t            f
+        log                          k
+        log                          t
+        log                          -
+        ",
+    );
+    let said = notes(&world).find_map(|note| match note {
+        Note::Failed { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(
+        said,
+        Some(
+            "timeout: it gave 800 ms of sound, then nothing for 500 ms and no DONE; going on without it"
+        )
+    );
+    // What was played counts as heard, all of it.
+    let told = notes(&world).find_map(|note| match note {
+        Note::Heard {
+            text, heard_bytes, ..
+        } => Some((text.len(), *heard_bytes)),
+        _ => None,
+    });
+    assert_eq!(told, Some((8, 8)));
 }

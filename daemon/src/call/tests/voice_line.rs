@@ -99,6 +99,7 @@ fn a_voice_without_a_fallback_has_the_patience_of_old() {
         bot     ....................
         log             t         f
         log                       k
+        log                       t
         ",
     );
 }
