@@ -24,6 +24,8 @@ impl Config {
     pub fn find_library(&self, library: &str, exe_dir: &Path) -> Result<PathBuf, String> {
         if library.contains('/') {
             let path = self.folder().join(library);
+            // In words for people a path is whole, and stays right when it is read in another folder.
+            let path = std::path::absolute(&path).unwrap_or(path);
             return if path.is_file() {
                 Ok(path)
             } else {
@@ -146,6 +148,12 @@ mod tests {
             Err("there is no file /nowhere/x.so".to_owned())
         );
         assert!(found("ears.so").unwrap_err().ends_with("write `./ears.so`"));
+        // Told as one whole path, however the configuration was named.
+        let here = std::env::current_dir().unwrap().join("Cargo.toml");
+        for file in ["config.toml", "./config.toml"] {
+            let found = at(Path::new(file)).find_library("./Cargo.toml", root.path());
+            assert_eq!(found.unwrap().as_os_str(), here.as_os_str());
+        }
         assert!(found("").is_err());
     }
 }

@@ -215,6 +215,15 @@ fn a_panic_costs_the_stream_and_the_next_utterance_starts_another() {
 }
 
 #[test]
+fn who_answers_with_an_error_is_named_with_the_function_and_the_code() {
+    let mut rig = Rig::new([voice("own", json!({"mood": "errs"}), None)]);
+    assert_eq!(
+        rig.say(0).failed.unwrap(),
+        "broken: the voice \"own\": its `send` answered -1 (VP_ERROR)"
+    );
+}
+
+#[test]
 fn who_is_not_there_fails_in_words() {
     let mut rig = Rig::new([Setup {
         plugin: "nobody".into(),

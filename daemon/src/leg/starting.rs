@@ -73,7 +73,7 @@ fn not_started(error: &StartError, role: u64) -> String {
 pub(super) fn in_words(fault: Fault, step: &str, name: &str) -> String {
     let cause = match fault {
         Fault::Panicked => "panicked",
-        Fault::Failed | Fault::Gone => "broken",
+        Fault::Refused(_) | Fault::Overwrote | Fault::Gone => "broken",
     };
     format!("{cause}: the {step} \"{name}\": {fault}")
 }

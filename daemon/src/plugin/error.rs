@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
+use voice_plugin::abi::status;
 
 /// Why a library was not loaded. Nothing of it runs, except where the sentence says so.
 #[derive(Debug, Error)]
@@ -176,12 +177,20 @@ impl Distrust {
     }
 }
 
+/// A number of the plugin's own; the contract's says nothing that the sentence does not.
+fn own_code(code: i32) -> String {
+    match code {
+        status::ERROR => String::new(),
+        own => format!(" (code {own})"),
+    }
+}
+
 /// Why a plugin was not opened with a configuration.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// It said so.
-    #[error("plugin {name} refuses its configuration: {said} (code {code})")]
+    #[error("plugin {name} refuses its configuration: {said}{}", own_code(*.code))]
     Refused {
         /// The plugin's name in the configuration.
         name: String,
@@ -316,7 +325,7 @@ pub enum StartError {
         held: usize,
     },
     /// It said no.
-    #[error("plugin {name} did not start: {said} (code {code})")]
+    #[error("plugin {name} did not start: {said}{}", own_code(*.code))]
     Refused {
         /// The plugin's name in the configuration.
         name: String,
@@ -347,11 +356,14 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
     /// The plugin panicked; its side stopped the panic.
-    #[error("the plugin panicked")]
+    #[error("the plugin panicked in `send`")]
     Panicked,
-    /// The plugin answered that it cannot go on, or wrote over its ring.
-    #[error("the plugin failed")]
-    Failed,
+    /// The plugin answered an event with this status: it cannot go on.
+    #[error("its `send` answered {}{}", .0, if *.0 == status::ERROR { " (VP_ERROR)" } else { "" })]
+    Refused(i32),
+    /// The plugin wrote over its ring.
+    #[error("it wrote beyond what it had reserved in its ring")]
+    Overwrote,
     /// There was a fault before; it was reported then.
     #[error("the plugin's stream has ended after a fault")]
     Gone,

@@ -336,7 +336,12 @@ impl Answer {
         let text = CStr::from_bytes_until_nul(&bytes)
             .unwrap_or_default()
             .to_string_lossy();
-        let said = match text.trim() {
+        let mut text = text.trim();
+        if answer == status::PANIC {
+            // Whoever reads this is told that it panicked.
+            text = text.strip_prefix("panicked: ").unwrap_or(text);
+        }
+        let said = match text {
             "" => "it did not say why".to_owned(),
             text => text.to_owned(),
         };

@@ -112,7 +112,7 @@ impl Stream {
         }
         let next = self.reader.next();
         if self.reader.is_broken() {
-            self.strike(Fault::Failed);
+            self.strike(Fault::Overwrote);
             return None;
         }
         let (head, at) = next?;
@@ -190,7 +190,7 @@ impl Stream {
             }
             // AGAIN, CANCELLED and UNSUPPORTED are about one event; an unsupported one is an ignored one.
             0.. => {}
-            _ => self.strike(Fault::Failed),
+            code => self.strike(Fault::Refused(code)),
         }
     }
 

@@ -178,7 +178,7 @@ fn a_plugin_that_will_not_open_says_why() {
         no("{\"panic\":1}"),
         "plugin voice panicked while opening: no such voice"
     );
-    assert!(no("{\"silent\":1}").contains("it did not say why (code -1)"));
+    assert!(no("{\"silent\":1}").ends_with("it did not say why"));
     assert!(
         no("{\"endless\":1}").contains(&"x".repeat(251)),
         "a sentence without an end is cut"
@@ -273,7 +273,7 @@ fn a_stream_that_does_not_start_says_why_and_costs_nothing() {
     assert!(no(role::TTS | role::RESPONDER, "").contains("no player of any known role"));
     assert_eq!(
         no(role::TTS, "refuse"),
-        "plugin test did not start: too many calls (code -1)"
+        "plugin test did not start: too many calls"
     );
     assert_eq!(generation.panics(), 0);
     assert_eq!(
@@ -393,7 +393,7 @@ fn after_a_barge_in_nothing_of_the_old_turn_is_heard() {
 fn a_fault_is_told_once_and_ends_the_stream() {
     let bench = Bench::new();
     let generation = bench.open("{}");
-    for (digit, fault, panics) in [(b"1", Fault::Panicked, 1), (b"2", Fault::Failed, 1)] {
+    for (digit, fault, panics) in [(b"1", Fault::Panicked, 1), (b"2", Fault::Refused(-1), 1)] {
         let mut stream = generation.start(role::RESPONDER, "").unwrap();
         stream.send(kind::TEXT, 0, 1, 0, b"").unwrap();
         assert_eq!(stream.send(kind::DTMF, 0, 0, 0, digit), Err(fault));

@@ -4,7 +4,8 @@
  *   "half"    samples of half a wave of its tone, 1 to 99; told apart by it (default 10: 400 Hz)
  *   "half_es" the same of its Spanish
  *   "mood"    what happens instead of speech: "refuses" at start, "fails", "silent", "empty" (DONE without sound),
- *             "breaks" (half of the tone, then FAILED), "stalls" (half of it, then nothing), "panics"
+ *             "breaks" (half of the tone, then FAILED), "stalls" (half of it, then nothing), "panics",
+ *             "errs" (VP_ERROR)
  *   "since"   the number of the utterance on this stream from which the mood holds (default 1)
  *
  * The responder answers every turn with three sentences.
@@ -52,6 +53,7 @@ static void tone(stream_t *me, uint32_t turn, size_t bytes) {
 static int32_t speak(stream_t *me, uint32_t turn) {
   const char *mood = ++me->asked >= me->since ? me->mood : "";
   if (!strcmp(mood, "panics")) return VP_PANIC;
+  if (!strcmp(mood, "errs")) return VP_ERROR;
   if (!strcmp(mood, "silent")) return VP_OK;
   if (!strcmp(mood, "breaks") || !strcmp(mood, "stalls")) tone(me, turn, TONE_BYTES / 2);
   if (!strcmp(mood, "stalls")) return VP_OK;
