@@ -282,6 +282,17 @@ fn a_fallback_that_comes_to_a_call_knows_what_was_said() {
 }
 
 #[test]
+fn a_responder_that_has_ended_is_started_anew_for_the_next_turn() {
+    let daemon = daemon("says = \"say One.|end|history\"", "", "");
+    let record = record(&daemon, &speak(&daemon, 3));
+    let said = texts(&record, "said");
+    assert_eq!(said.len(), 3, "an apology between the two: {record:#?}");
+    let history = "{\"caller\":\"say One.\"},{\"agent\":\"One.\",\"interrupted\":false}";
+    assert!(said[2].starts_with(history), "{record:#?}");
+    assert_eq!(rows(&record, "failed").len(), 1, "{record:#?}");
+}
+
+#[test]
 fn whatever_way_a_transcriber_fails_its_fallback_hears_what_follows() {
     for (mood, cause) in [
         ("refuses", "auth"),

@@ -357,6 +357,11 @@ impl Call {
         self.speaker
     }
 
+    /// Is the responder to give an answer, or more of it?
+    pub fn awaits_reply(&self) -> bool {
+        self.reply.is_some()
+    }
+
     /// How often the caller heard a gap within an utterance because its sound came too late.
     pub fn underruns(&self) -> u32 {
         self.underruns

@@ -210,7 +210,13 @@ impl Call {
                 self.close_sound();
                 self.reply = None;
                 self.failed("responder", reason);
-                self.apologise(now);
+                let for_good = self.own_turns && turn == 0;
+                if !for_good || self.responder_failures == 0 {
+                    self.apologise(now);
+                }
+                if for_good && self.leaving.is_none() {
+                    self.leave(Why::Failed, false);
+                }
             }
         }
     }

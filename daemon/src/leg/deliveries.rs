@@ -120,7 +120,10 @@ impl Leg {
             return true;
         }
         if let Some(text) = self.responder.fault.take() {
-            let (turn, reply) = (self.turn, Reply::Failed(&text));
+            // Who takes his own turns is never asked again, so he is not started again either.
+            let for_good = self.responder.own_turns && self.responder.stream.is_none();
+            let turn = if for_good { 0 } else { self.turn };
+            let reply = Reply::Failed(&text);
             self.call.handle_input(at, Input::Reply { turn, reply });
             return true;
         }
@@ -163,6 +166,10 @@ impl Leg {
                     samples: room as u64,
                 };
                 self.call.handle_input(at, Input::Reply { turn, reply });
+            }
+            kind::FAILED if turn == 0 => {
+                let why = String::from_utf8_lossy(record.data).into_owned();
+                self.responder.ended(&why, self.call.awaits_reply());
             }
             kind::TEXT | kind::PARTIAL | kind::FAILED => {
                 let text = String::from_utf8_lossy(record.data);

@@ -365,6 +365,29 @@ impl Listener {
             return;
         };
         let text = in_words(fault, self.step.as_str(), &open.setup.name);
+        self.left(house, &open, text, now);
+    }
+
+    /// Whoever listened says that he is at the end; `why` is empty if he has been told of before.
+    fn ended(&mut self, house: &House, why: String, now: Instant) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        if why.is_empty() && self.unanswered.is_empty() {
+            if let Some(asked) = self.asked.take() {
+                house.rests.failed_now(&asked, now);
+            }
+            return;
+        }
+        let (step, name) = (self.step.as_str(), &open.setup.name);
+        let text = match why.as_str() {
+            "" => format!("broken: the {step} \"{name}\" has ended before the call"),
+            _ => why,
+        };
+        self.left(house, &open, text, now);
+    }
+
+    fn left(&mut self, house: &House, open: &Open, text: String, now: Instant) {
         if self.step == Step::Transcriber && !self.unanswered.is_empty() {
             return self.give_up(&text); // and the core says who is next
         }
@@ -469,6 +492,11 @@ impl Listener {
                         did_well(house, self.asked.as_ref());
                     }
                     percent(record.data).map(|percent| Delivered::Finished { stretch, percent })
+                }
+                kind::FAILED if stretch == 0 => {
+                    let why = text();
+                    self.ended(house, why, now);
+                    continue;
                 }
                 kind::FAILED | kind::DONE => {
                     let known = self.unanswered.iter().position(|u| u.stretch == stretch);

@@ -357,3 +357,14 @@ fn an_endpointer_owes_no_words() {
     assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 90 %"]);
     assert!(rig.listener.unanswered.is_empty());
 }
+
+#[test]
+fn one_that_is_at_its_end_is_started_anew_for_the_next_stretch() {
+    let mut rig = Rig::new(json!({"mood": "ends", "says": "first|second"}), None);
+    rig.begin();
+    for stretch in 1..=2 {
+        rig.say(stretch);
+        let begun = format!("{stretch} begun by 0, 0 behind");
+        assert_eq!(rig.delivered(), [begun, format!("{stretch} final first")]);
+    }
+}

@@ -1,9 +1,9 @@
 //! Who answers in one call: the line of responders, the stream of the one at work, what is told to it, and starting it
 //! again after a fault.
 //!
-//! A responder that panicked or failed in `send` has lost its stream; the next turn starts a new one, so that one bad
-//! turn costs a turn and not the call. Which one of the line is asked is the core's decision. What it answers is read
-//! next door in `deliveries`, where it is known to whom it belongs.
+//! A responder that panicked or failed in `send`, or says that it is at its end, has lost its stream; the next turn starts
+//! a new one, so that one bad turn costs a turn and not the call. Which one of the line is asked is the core's decision.
+//! What it answers is read next door in `deliveries`, where it is known to whom it belongs.
 
 use super::history::History;
 use super::rests::Asked;
@@ -110,6 +110,19 @@ impl Responder {
         {
             self.stream = None;
             self.fault = Some(in_words(fault, "responder", self.name()));
+        }
+    }
+
+    /// It says that its stream is at its end: the next turn starts another. `why` is empty if that has been told; a turn
+    /// that was asked since is failed all the same, and who takes his own turns is asked no more.
+    pub(super) fn ended(&mut self, why: &str, asked_since: bool) {
+        self.stream = None;
+        if !why.is_empty() || asked_since || self.own_turns {
+            let name = self.name();
+            self.fault = Some(match why {
+                "" => format!("broken: the responder \"{name}\" has ended before the call"),
+                why => why.to_owned(),
+            });
         }
     }
 

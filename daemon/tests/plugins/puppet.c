@@ -2,6 +2,7 @@
  *
  *   say WORDS    firm WORDS    piece WORDS     an utterance, one that cannot be interrupted, a piece of one
  *   do JSON      an ACTION, with ' in the place of "
+ *   end          FAILED, and says that the stream is at its end: every later turn is FAILED
  *   fail         FAILED          hang    nothing at all, not even an end
  *   told         says what it was told since the last turn: "START PARTIAL PARTIAL TEXT END"
  *   facts        says the parameters of the call as it was told them
@@ -13,7 +14,7 @@
 
 typedef struct {
   vp_out *out;
-  char words[2048], told[512], parameters[1024], history[1024], digit;
+  char words[2048], told[512], parameters[1024], history[1024], digit, over;
 } stream_t;
 
 static int32_t start_(void *self, uint64_t role, vp_bytes info, vp_out *out, void **stream, vp_error *error) {
@@ -52,6 +53,11 @@ static int command(stream_t *me, uint32_t turn, char *line) {
     emit(me->out, VP_TEXT, 0, turn, said);
   }
   else if (!strcmp(line, "history") && *me->history) emit(me->out, VP_TEXT, 0, turn, me->history);
+  else if (!strcmp(line, "end")) {
+    me->over = 1;
+    emit(me->out, VP_FAILED, VP_LAST, turn, "a wheel came off");
+    return emit(me->out, VP_FAILED, VP_LAST, 0, ""), 0;
+  }
   else if (!strcmp(line, "fail") || !strcmp(line, "history"))
     return emit(me->out, VP_FAILED, VP_LAST, turn, "quota: no more answers"), 0;
   else if (!strcmp(line, "hang")) return 0;
@@ -61,6 +67,7 @@ static int command(stream_t *me, uint32_t turn, char *line) {
 static void answer(stream_t *me, uint32_t turn) {
   char said[32], *rest = me->words;
   note(me, "END");
+  if (me->over) return emit(me->out, VP_FAILED, VP_LAST, turn, "a wheel is off");
   if (me->digit) {
     snprintf(said, sizeof said, "Digit %c.", me->digit);
     emit(me->out, VP_TEXT, 0, turn, said);

@@ -7,7 +7,8 @@
  *   "partial"   said before each of them
  *   "finished"  its opinion at each pause, "0.95"
  *   "only"      it has that opinion only where this language is expected
- *   "mood"      what happens instead: "refuses" at start, "fails", "silent", "panics" when the first stretch is over
+ *   "mood"      what happens instead: "refuses" at start, "fails", "silent", "panics" when the first stretch is over,
+ *               "ends" (says its first words and that the stream is at its end)
  *
  * Built with WIDE it wants linear samples at 16 kHz.
  */
@@ -86,6 +87,7 @@ static int32_t answer(stream_t *me, uint32_t turn) {
              me->loudest);
   me->before = 0;
   emit(me->out, VP_TEXT, VP_LAST, turn, words);
+  if (!strcmp(me->mood, "ends")) emit(me->out, VP_FAILED, VP_LAST, 0, "");
   return VP_OK;
 }
 

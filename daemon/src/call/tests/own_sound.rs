@@ -3,6 +3,7 @@
 use super::agents::{agent, listener};
 use super::chart::chart;
 use super::world::{Does, Event};
+use crate::call::input::Why;
 use crate::call::output::Output;
 use crate::call::settings::Settings;
 use crate::call::time::samples;
@@ -88,4 +89,23 @@ fn a_responder_far_ahead_of_itself_is_paced() {
         log      >
         ",
     );
+}
+
+#[test]
+fn a_live_responder_that_is_gone_is_apologised_for_and_the_call_ends() {
+    let live = Settings {
+        own_turns: true,
+        ..listener()
+    };
+    let mut gone = chart(live).shows("fth");
+    gone.world.later(500, Event::Does(0, Does::Fails));
+    let world = gone.plays(
+        "
+        caller  ...............
+        bot     ......11111....
+        log          f     h
+        log          t
+        ",
+    );
+    assert_eq!(world.done, Some(Why::Failed));
 }
