@@ -71,6 +71,8 @@ pub(super) struct Transcript {
     latest: Stretch,
     /// The first stretch of the caller's turn.
     turn_from: Stretch,
+    /// It has been said that words were dropped.
+    drops_noted: bool,
     /// Of the turn, what lies in stretches that are no longer kept.
     earlier_text: String,
     earlier_ms: u64,
@@ -239,13 +241,22 @@ impl Call {
         self.tell_words(now, self.transcript.latest());
     }
 
-    /// A transcriber delivered something. What belongs to a stretch of long ago, or of nobody, is nothing to speak of.
+    /// A transcriber delivered something. What belongs to a stretch of long ago, or of nobody, is dropped, and said once:
+    /// whoever wrote the transcriber looks for his words.
     pub(super) fn transcribed(&mut self, now: CallTime, stretch: Stretch, words: Words<'_>) {
         let mut spoken = self.transcript.stretches.iter_mut();
         let Some(spoken) = spoken.find(|spoken| spoken.number == stretch) else {
+            if let Words::Partial(_) | Words::Final(_) = words {
+                self.dropped_words(&format!("words for turn {stretch}, which is not open"));
+            }
             return;
         };
         match words {
+            Words::Final(text)
+                if spoken.progress == Progress::Whole && spoken.text != text.trim() =>
+            {
+                self.dropped_words(&format!("second final words for turn {stretch}"));
+            }
             Words::Begun {
                 transcriber,
                 fallbacks,
@@ -268,6 +279,16 @@ impl Call {
             }
             // Doubled, or behind the final words.
             Words::Partial(_) | Words::Final(_) | Words::Failed(_) => {}
+        }
+    }
+
+    fn dropped_words(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.transcript.drops_noted, true) {
+            let latest = self.transcript.latest;
+            self.failed(
+                "transcriber",
+                &format!("{what}: they are dropped (the latest turn is {latest}); this is said once in a call"),
+            );
         }
     }
 

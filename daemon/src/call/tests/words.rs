@@ -284,12 +284,37 @@ fn words_for_stretches_of_nobody_are_survived() {
         caller  ..sssss...............
         words   ............AB........
         bot     ..............11111111
-        log                 T
+        log              f  T
         log                 r
         ",
     );
     // The second final text is one too many.
     assert_eq!(asked(&world), [Some("yes")]);
+    // Said once, whoever it is about.
+    assert_eq!(
+        failures(&world),
+        [
+            "words for turn 0, which is not open: they are dropped (the latest turn is 1); this is said once in a call"
+        ]
+    );
+}
+
+#[test]
+fn a_second_text_for_a_stretch_is_said_and_the_same_again_is_not() {
+    for (again, said) in [("yes", 0), ("no", 1)] {
+        let world = chart(reader())
+            .words([('A', "yes"), ('B', again)])
+            .shows("r")
+            .plays(
+                "
+                caller  ..sssss...............
+                words   ............AB........
+                bot     ..............11111111
+                log                 r
+                ",
+            );
+        assert_eq!(failures(&world).len(), said, "{again}");
+    }
 }
 
 #[test]
