@@ -108,7 +108,8 @@ enum {
   VP_ACTION = 11,      /* from responder: a JSON object, see below; holds even if its turn was cancelled */
   VP_DONE = 12,        /* from all: `turn` is complete. A voice that says so without any AUDIO has failed */
   VP_FAILED = 13,      /* from all: `turn` failed; `data` is a sentence for the log, at most 400 bytes; see NAMES OF
-                          FAILURES */
+                          FAILURES. From responder and transcriber, turn 0: the stream is at its end; the host stops it
+                          and starts another for what comes next */
   VP_SILENCE = 14,     /* to responder that takes silence: nobody speaks, `data` times in a row (decimal); a turn */
   VP_FINISHED = 15,    /* from transcriber, at a pause: `data` is how likely the caller has finished, 0 to 1, decimal */
   VP_RETURNED = 16,    /* to responder: the call was elsewhere and is back; `data` is JSON, see below */
@@ -335,6 +336,10 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   {"do": "silence", "after_ms": 5000}         the next silence is told after so long; 0: the agent's own time again
  *   {"do": "set", "name": "order", "value": "17"}   keep a variable with the call, 64 at most
  *   {"do": "note", "text": "wants a callback"}      keep a note with the call
+ *
+ * How much the host takes at once, in bytes; what is longer is refused whole, and its log says so: one record of any kind
+ * 32240 (the ring), one TEXT of a responder 4000 (one utterance), `name` (and `voice`, `language`) 64, `value` 1000, the
+ * `text` of a note 4000.
  *
  * The data of RETURNED: {"after": "transfer", "outcome": "completed"}; `after` is "transfer", "digits" or "stream" (it
  * broke and the caller is connected again), `outcome` is the carrier's word for how the transfer went.

@@ -122,6 +122,20 @@ pub mod status {
     pub const PANIC: i32 = -2;
 }
 
+/// How much the host takes at once. What is longer is refused, whole.
+pub mod limit {
+    /// Bytes of one text of a responder, which is one utterance; longer answers come in several, or in pieces.
+    pub const TEXT_BYTES: usize = 4000;
+    /// Bytes of one record of any kind: what a stream's ring holds.
+    pub const RECORD_BYTES: usize = 32 * 1024 - 512 - 16;
+    /// Bytes of a name in an ACTION: of a variable, a voice, a language.
+    pub const NAME_BYTES: usize = 64;
+    /// Bytes of a variable's value.
+    pub const VALUE_BYTES: usize = 1000;
+    /// Bytes of a note.
+    pub const NOTE_BYTES: usize = 4000;
+}
+
 /// Why something failed: names that stay the same whatever the sentence says, to be counted and looked for.
 ///
 /// A sentence about a failure (of FAILED, of a [`VpError`]) may begin with one of them and `": "`, as in

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::abi::failure;
+use crate::panics::place;
 
 /// What went wrong, as a sentence for the person who runs the daemon.
 ///
@@ -42,10 +43,10 @@ impl Error {
         failure::name_of(&self.text)
     }
 
-    /// What became of a panic: answered with the contract's own status.
+    /// What became of a panic on this thread: answered with the contract's own status.
     pub(crate) fn panicked(text: &str) -> Error {
         Error {
-            text: format!("panicked: {text}"),
+            text: format!("panicked: {text}{}", place()),
             panicked: true,
         }
     }

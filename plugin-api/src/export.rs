@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::info::{start_info, StartInfo};
 use crate::out::OutHandle;
-use crate::panics::{self, contain, Working};
+use crate::panics::{self, contain, place, Working};
 
 pub use crate::inline::InlineRole;
 pub use crate::responder::ResponderRole;
@@ -281,10 +281,16 @@ unsafe extern "C" fn check<L: Library>(config: VpBytes, put: VpPut, to: *mut c_v
         problems: vec![sentence],
         ..Checked::default()
     };
+    panics::watch();
     // The answer has no place for what a panic said but among the problems.
     let checked = contain(|| <L::Role as Role>::check(json))
         .map(|checked| checked.unwrap_or_else(|why| wrong(why.text().to_owned())))
-        .unwrap_or_else(|panic| wrong(format!("the check of the keys panicked: {panic}")));
+        .unwrap_or_else(|panic| {
+            wrong(format!(
+                "the check of the keys panicked: {panic}{}",
+                place()
+            ))
+        });
     let Ok(json) = serde_json::to_string(&checked) else {
         return status::ERROR;
     };

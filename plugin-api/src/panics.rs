@@ -21,6 +21,14 @@ thread_local! {
     static WORKING_FOR: Cell<*const Host> = const { Cell::new(ptr::null()) };
 }
 
+/// Letters of a place that are kept, the last ones: the file's name is what matters.
+const PLACE_BYTES: usize = 120;
+
+thread_local! {
+    /// Where this thread panicked last: its length, and its letters. No destructor, as above.
+    static PLACE: Cell<(usize, [u8; PLACE_BYTES])> = const { Cell::new((0, [0; PLACE_BYTES])) };
+}
+
 /// Hosts of the opened instances of this library: where a panic goes that happens on a thread nobody marked.
 static OPEN: Mutex<Vec<Host>> = Mutex::new(Vec::new());
 
@@ -45,8 +53,16 @@ impl Drop for Working<'_> {
     }
 }
 
-/// Takes the host into the list of open ones, and sets the hook the first time.
+/// Takes the host into the list of open ones.
 pub(crate) fn opened(host: &Host) {
+    watch();
+    OPEN.lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .push(host.clone());
+}
+
+/// Sets the hook, the first time; without it nobody learns where a panic was.
+pub(crate) fn watch() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -56,9 +72,6 @@ pub(crate) fn opened(host: &Host) {
             }
         }));
     });
-    OPEN.lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-        .push(host.clone());
 }
 
 /// Takes it out again.
@@ -68,8 +81,26 @@ pub(crate) fn closed(host: &Host) {
         .retain(|open| !open.is(host));
 }
 
+/// Where this thread panicked last, as ` (src/lib.rs:7:9)`; empty if it never did.
+pub(crate) fn place() -> String {
+    let (length, bytes) = PLACE.get();
+    match String::from_utf8_lossy(&bytes[..length]) {
+        place if place.is_empty() => String::new(),
+        place => format!(" ({place})"),
+    }
+}
+
+fn keep_place(place: Option<&Location<'_>>) {
+    let text = place.map(ToString::to_string).unwrap_or_default();
+    let tail = &text.as_bytes()[text.len().saturating_sub(PLACE_BYTES)..];
+    let mut bytes = [0; PLACE_BYTES];
+    bytes[..tail.len()].copy_from_slice(tail);
+    PLACE.set((tail.len(), bytes));
+}
+
 /// Writes the panic into a host's log; true when that host is certainly the right one.
 fn tell(place: Option<&Location<'_>>, payload: &(dyn Any + Send)) -> bool {
+    keep_place(place);
     let marked = WORKING_FOR.get();
     // SAFETY: the mark is taken away by the guard that borrows the host, on this very thread, before the host goes.
     let marked = unsafe { marked.as_ref() };

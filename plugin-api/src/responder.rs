@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{json, Value};
 
-use crate::abi::{flag, kind, role, status, VpEvent};
+use crate::abi::{flag, kind, limit, role, status, VpEvent};
 use crate::catalog::Checked;
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
@@ -205,16 +205,13 @@ impl Call {
         }
     }
 
-    /// Words for the voice, one utterance. May be said several times in a turn.
+    /// Words for the voice, one utterance of at most [`limit::TEXT_BYTES`]; a longer one is not said, which the host's log
+    /// tells. May be said several times in a turn.
     ///
     /// # Errors
-    /// The call is over or the host refuses the words.
+    /// The call is over, or there are more than [`limit::RECORD_BYTES`].
     pub async fn say(&mut self, words: &str) -> Result<()> {
-        taken(
-            self.inbox
-                .emit(kind::TEXT, self.turn(), 0, words.as_bytes())
-                .await,
-        )
+        self.put(kind::TEXT, 0, words.as_bytes()).await
     }
 
     /// As [`say`](Call::say), and the caller cannot interrupt it.
@@ -223,11 +220,7 @@ impl Call {
     /// As for [`say`](Call::say).
     pub async fn say_firmly(&mut self, words: &str) -> Result<()> {
         let words = words.as_bytes();
-        taken(
-            self.inbox
-                .emit(kind::TEXT, self.turn(), flag::FIRM, words)
-                .await,
-        )
+        self.put(kind::TEXT, flag::FIRM, words).await
     }
 
     /// A piece of an answer that is still being made, as a language model writes it: the host joins the pieces and
@@ -236,11 +229,7 @@ impl Call {
     /// # Errors
     /// As for [`say`](Call::say).
     pub async fn say_piece(&mut self, piece: &str) -> Result<()> {
-        taken(
-            self.inbox
-                .emit(kind::PARTIAL, self.turn(), 0, piece.as_bytes())
-                .await,
-        )
+        self.put(kind::PARTIAL, 0, piece.as_bytes()).await
     }
 
     /// Sound of the responder's own, µ-law 8000 Hz; waits while the host has enough of it.
@@ -249,7 +238,7 @@ impl Call {
     /// As for [`say`](Call::say).
     pub async fn play(&mut self, bytes: &[u8]) -> Result<()> {
         for piece in bytes.chunks(PIECE_BYTES) {
-            taken(self.inbox.emit(kind::AUDIO, self.turn(), 0, piece).await)?;
+            self.put(kind::AUDIO, 0, piece).await?;
         }
         Ok(())
     }
@@ -261,7 +250,7 @@ impl Call {
     pub async fn done(&mut self) -> Result<()> {
         let turn = self.turn();
         self.inbox.answered();
-        taken(self.inbox.emit(kind::DONE, turn, flag::LAST, &[]).await)
+        taken(self.inbox.emit(kind::DONE, turn, flag::LAST, &[]).await, 0)
     }
 
     /// This turn is not answered, and why: a sentence for the log, cut at 400 bytes. The next one may be. Where another
@@ -272,11 +261,9 @@ impl Call {
     pub async fn failed(&mut self, why: &str) -> Result<()> {
         let turn = self.turn();
         self.inbox.answered();
-        taken(
-            self.inbox
-                .emit(kind::FAILED, turn, flag::LAST, failed_text(why))
-                .await,
-        )
+        let why = failed_text(why);
+        let answer = self.inbox.emit(kind::FAILED, turn, flag::LAST, why).await;
+        taken(answer, why.len())
     }
 
     /// End the call once the caller has heard what was said so far.
@@ -284,7 +271,7 @@ impl Call {
     /// # Errors
     /// As for [`say`](Call::say).
     pub async fn hang_up(&mut self) -> Result<()> {
-        taken(self.inbox.emit(kind::ACTION, self.turn(), 0, HANG_UP).await)
+        self.put(kind::ACTION, 0, HANG_UP).await
     }
 
     /// Connect the caller to this number once he has heard what was said so far. If he is still there afterwards,
@@ -340,7 +327,8 @@ impl Call {
         self.act(json!({"do": "take", "audio": audio})).await
     }
 
-    /// Keeps a variable with the call's record.
+    /// Keeps a variable with the call's record: a name of at most [`limit::NAME_BYTES`] and a value of at most
+    /// [`limit::VALUE_BYTES`]. A longer one is not kept, which the host's log tells.
     ///
     /// # Errors
     /// As for [`transfer`](Call::transfer).
@@ -349,7 +337,8 @@ impl Call {
             .await
     }
 
-    /// Keeps a note with the call's record.
+    /// Keeps a note with the call's record, at most [`limit::NOTE_BYTES`]. A longer one is not kept, which the host's log
+    /// tells.
     ///
     /// # Errors
     /// As for [`transfer`](Call::transfer).
@@ -357,13 +346,14 @@ impl Call {
         self.act(json!({"do": "note", "text": text})).await
     }
 
+    async fn put(&mut self, kind: u16, flags: u16, data: &[u8]) -> Result<()> {
+        let answer = self.inbox.emit(kind, self.turn(), flags, data).await;
+        taken(answer, data.len())
+    }
+
     async fn act(&mut self, action: Value) -> Result<()> {
         let json = action.to_string();
-        taken(
-            self.inbox
-                .emit(kind::ACTION, self.turn(), 0, json.as_bytes())
-                .await,
-        )
+        self.put(kind::ACTION, 0, json.as_bytes()).await
     }
 
     /// Whether the caller has interrupted the turn that is being answered: time to stop a long answer.
@@ -406,10 +396,15 @@ struct Returned {
     outcome: String,
 }
 
-/// The host's answer to a record, for the author: an unwanted turn is no error.
-pub(crate) fn taken(answer: core::result::Result<i32, Over>) -> Result<()> {
+/// The host's answer to a record of so many bytes, for the author: an unwanted turn is no error.
+pub(crate) fn taken(answer: core::result::Result<i32, Over>, bytes: usize) -> Result<()> {
     match answer {
         Ok(status::OK | status::CANCELLED) => Ok(()),
+        Ok(_) if bytes > limit::RECORD_BYTES => Err(Error::new(format!(
+            "{bytes} bytes are more than the host takes at once ({}; a text has at most {} bytes): say them in several",
+            limit::RECORD_BYTES,
+            limit::TEXT_BYTES,
+        ))),
         Ok(other) => Err(Error::new(format!(
             "the host refused what was said (status {other})"
         ))),
@@ -417,7 +412,9 @@ pub(crate) fn taken(answer: core::result::Result<i32, Over>) -> Result<()> {
     }
 }
 
-/// Drives one `run` to its end, and answers for it afterwards so that the host need not wait for nothing.
+/// Drives one `run` to its end. Before the end of the call that is the end of the stream, which the host is told with
+/// FAILED outside all turns, so that it starts another; until it has stopped this one, its turns are answered here, so that
+/// nobody waits for nothing.
 pub(crate) async fn attend(
     what: &str,
     run: impl Future<Output = Result<()>>,
@@ -460,6 +457,8 @@ pub(crate) async fn attend(
                 .await
         }
     };
+    // What it failed of has been said, unless it was outside all turns and is the same record.
+    let said = why.is_some() && inbox.unanswered().is_none() && inbox.turn() == 0;
     let why = match why {
         None => format!("the {what} has ended before the call"),
         Some(why) => format!("the {what} has ended before the call: {why}"),
@@ -468,6 +467,10 @@ pub(crate) async fn attend(
         return;
     }
     inbox.answered();
+    let over = async { said || inbox.emit(kind::FAILED, 0, flag::LAST, &[]).await.is_ok() };
+    if !over.await {
+        return;
+    }
     while inbox.next(host).await.is_some() {
         if let Some(turn) = inbox.unanswered() {
             inbox.answered();

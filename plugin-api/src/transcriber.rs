@@ -98,6 +98,7 @@ impl<S> Listening<S> {
             self.inbox
                 .emit(kind::PARTIAL, turn, 0, words.as_bytes())
                 .await,
+            words.len(),
         )
     }
 
@@ -111,6 +112,7 @@ impl<S> Listening<S> {
             self.inbox
                 .emit(kind::FINISHED, turn, 0, likely.as_bytes())
                 .await,
+            likely.len(),
         )
     }
 
@@ -124,6 +126,7 @@ impl<S> Listening<S> {
             self.inbox
                 .emit(kind::FAILED, turn, flag::LAST, failed_text(why))
                 .await,
+            0,
         )
     }
 
@@ -137,6 +140,7 @@ impl<S> Listening<S> {
             self.inbox
                 .emit(kind::TEXT, turn, flag::LAST, words.as_bytes())
                 .await,
+            words.len(),
         )
     }
 

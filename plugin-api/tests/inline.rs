@@ -206,15 +206,14 @@ fn refused_or_panicking_start_and_open_leave_nothing_behind() {
         let Err(refused) = plugin.start(role::RESPONDER, &info) else {
             panic!("started")
         };
-        assert_eq!((refused.status, refused.text.as_str()), (code, text));
+        assert_eq!(refused.status, code);
+        assert!(refused.text.starts_with(text), "{}", refused.text);
     }
     let Err(refused) = open(plugin_table(), r#"{"panic":true}"#) else {
         panic!("opened")
     };
-    assert_eq!(
-        (refused.status, refused.text.as_str()),
-        (status::PANIC, "panicked: told to")
-    );
+    assert_eq!(refused.status, status::PANIC);
+    assert!(refused.text.starts_with("panicked: told to (") && refused.text.contains("inline.rs:"));
     assert!(refused.log.iter().any(|line| line.text.contains("told to")));
 }
 

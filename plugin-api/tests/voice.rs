@@ -250,9 +250,10 @@ fn what_can_be_chosen_from_is_listed_by_the_extension() {
         listed("fail"),
         Err("auth: the maker does not know the key".to_owned())
     );
-    assert_eq!(
-        listed("panic"),
-        Err("panicked: the list is torn".to_owned())
+    let panicked = listed("panic").unwrap_err();
+    assert!(
+        panicked.starts_with("panicked: the list is torn ("),
+        "{panicked}"
     );
 }
 
@@ -446,7 +447,13 @@ fn refused_open_says_why() {
         let Err(refused) = open(plugin_table(), config) else {
             panic!("opened with {config}")
         };
-        assert_eq!((refused.status, refused.text.as_str()), (code, text));
+        assert_eq!(refused.status, code);
+        match refused.text.strip_prefix(text) {
+            Some("") => {}
+            // A panic says where it was.
+            Some(place) if code == status::PANIC && place.contains("tests/voice.rs:") => {}
+            _ => panic!("{} instead of {text}", refused.text),
+        }
         let told = refused
             .log
             .iter()

@@ -1,21 +1,25 @@
 //! What a responder asks for beside words and sound: the JSON of an ACTION, read and held to its bounds. What becomes of
 //! it is not known here.
 
-use crate::call::Departure;
+use crate::call::{Departure, MAX_TEXT_BYTES};
 use crate::carrier::twilio::twiml::is_dialable;
 use serde_json::Value;
+use voice_plugin::abi::limit;
 
 /// Keys pressed at once. A call's number, a pin and some pauses are fewer.
 const MAX_DIGITS: usize = 64;
 
 /// Longest name of a voice or a variable, and longest language tag.
-pub(super) const MAX_NAME_BYTES: usize = 64;
+pub(super) const MAX_NAME_BYTES: usize = limit::NAME_BYTES;
 
 /// Longest value of a variable: a sentence or two.
-pub(super) const MAX_VALUE_BYTES: usize = 1000;
+pub(super) const MAX_VALUE_BYTES: usize = limit::VALUE_BYTES;
 
 /// Longest note: a page.
-pub(super) const MAX_NOTE_BYTES: usize = 4000;
+pub(super) const MAX_NOTE_BYTES: usize = limit::NOTE_BYTES;
+
+// The core knows no contract, so here is where the two are held together.
+const _: () = assert!(MAX_TEXT_BYTES == limit::TEXT_BYTES);
 
 /// Longest silence that may be asked for: an hour, as `no_input_ms` allows ten minutes.
 const MAX_SILENCE_MS: u64 = 3_600_000;

@@ -24,7 +24,7 @@
 //! writes and then looks at the bell. Each side stores before it loads, with a fence between (SeqCst, as in Dekker's
 //! algorithm), so at least one of them sees the other: nobody sleeps beside a record.
 
-use voice_plugin::abi::kind;
+use voice_plugin::abi::{kind, limit};
 
 #[cfg(loom)]
 use loom::sync::{
@@ -56,6 +56,8 @@ pub(crate) const CONTROL_RESERVE_BYTES: usize = 512;
 
 /// Bytes of a record's head: kind, flags, turn, length, four spare.
 pub(crate) const HEAD_BYTES: usize = 16;
+
+const _: () = assert!(RING_BYTES - CONTROL_RESERVE_BYTES - HEAD_BYTES == limit::RECORD_BYTES);
 
 /// Records begin at multiples of this, so a head never lies across the edge of the memory.
 const UNIT_BYTES: usize = HEAD_BYTES;
