@@ -22,6 +22,7 @@ pub(super) struct CheckArguments {
 
 pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failure> {
     let mut config = load(path)?;
+    daemon::check_store(&config).map_err(|error| Failure::config(error.to_string()))?;
     let mut builds = BTreeMap::new();
     if !arguments.no_plugins {
         // Copies of the libraries go where they are thrown away again.

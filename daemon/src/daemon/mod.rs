@@ -10,7 +10,7 @@ mod roles;
 mod steward;
 mod watchdog;
 
-pub use plugins::{Checked, check_plugins};
+pub use plugins::{Checked, check_plugins, check_store};
 pub use steward::SetLogLevel;
 
 use crate::accounts::{Accounts, Clock};
@@ -115,6 +115,9 @@ impl Daemon {
             .state
             .clone()
             .unwrap_or_else(|| config.store.path.clone());
+        // First: without it nothing works, plugins have their copies beside it, and its lock says whether another daemon
+        // is at work here, whose plugins would otherwise be opened twice.
+        let store = Store::open(&state, leg::unix_ms())?;
         let opened = open_plugins(&mut config, &state, None).map_err(StartError::Config)?;
         need_default_agent(&config, &opened.failed)?;
         for (name, why) in &opened.failed {
@@ -128,7 +131,6 @@ impl Daemon {
             .map_err(|error| StartError::Listen { address, error })?;
         let address = listener.local_addr()?;
 
-        let store = Store::open(&state, leg::unix_ms())?;
         let clock = overrides.clock.unwrap_or_else(Clock::system);
         let accounts = Accounts::open(store.clone(), clock).map_err(io::Error::other)?;
         accounts.obey(&state, &own_url(address))?;

@@ -8,7 +8,8 @@
 use super::StartError;
 use super::roles::wrong_roles;
 use crate::config::{self, Config, Problem, Problems, Setup, Sheet};
-use crate::plugin::{Generation, Library, checkup};
+use crate::plugin::{Generation, Library, LoadError, checkup};
+use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,7 +123,9 @@ fn load(config: &Config, state: &Path) -> (Loaded, BTreeMap<String, String>) {
             .get(&name)
             .and_then(|plugin| plugin.sha256.as_deref());
         let library = found.and_then(|path| {
-            Library::load(&name, &path, &keep, pin).map_err(|error| error.to_string())
+            Library::load(&name, &path, &keep, pin).map_err(|LoadError { path, why, .. }| {
+                format!("library {}: {why}", path.display()) // the name stands before it
+            })
         });
         match library {
             Ok(library) => drop(loaded.insert(name, library)),
@@ -191,6 +194,14 @@ pub struct Checked {
     pub config: Config,
     /// SHA-256 of each plugin's library.
     pub builds: BTreeMap<String, String>,
+}
+
+/// Whether the store could be kept where the configuration says.
+///
+/// # Errors
+/// [`StartError::Store`].
+pub fn check_store(config: &Config) -> Result<(), StartError> {
+    Ok(Store::writable(&config.store.path)?)
 }
 
 /// Opens every plugin the configuration names. Private copies go to `state`.

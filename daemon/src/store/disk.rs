@@ -2,8 +2,8 @@
 //! Nothing about what is inside. Tests put another [`Disk`] here, one that fills up, loses power or flips bytes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -13,6 +13,8 @@ use redb::{Builder, Database, DatabaseError, StorageError};
 const FILE: &str = "calls.redb";
 /// Room that must be there before a failed commit is tried again: a batch of 1000 rows is below this.
 const ROOM_BYTES: usize = 1 << 20;
+/// Longest list of locks that is looked through for who holds the file.
+const LOCKS_BYTES: u64 = 1 << 20;
 /// Damaged files of one millisecond that can be told apart.
 const MAX_SAME_NAME: u32 = 100;
 
@@ -37,9 +39,44 @@ pub(crate) struct Folder {
     file: PathBuf,
 }
 
+/// Whether a file can be made in this folder, or, if it is missing, in the one that it would be made in. Leaves nothing
+/// behind.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn writable(folder: &Path) -> io::Result<()> {
+    let whole = std::path::absolute(folder)?;
+    let there = whole.ancestors().find(|folder| folder.exists());
+    let probe = there
+        .unwrap_or(&whole)
+        .join(format!(".voice-streamer-{}", std::process::id()));
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+/// The process that holds the lock on this file, as Linux lists it.
+pub(crate) fn holder(file: &Path) -> Option<u32> {
+    let mut locks = String::new();
+    let list = File::open("/proc/locks").ok()?;
+    list.take(LOCKS_BYTES).read_to_string(&mut locks).ok()?;
+    let inode = format!(":{}", fs::metadata(file).ok()?.ino());
+    // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(4);
+        let (pid, place) = (words.next()?, words.next()?);
+        let pid = pid.parse().ok().filter(|pid| *pid != 0)?;
+        place.ends_with(&inode).then_some(pid)
+    })
+}
+
 impl Folder {
     /// Makes the folder if it is missing, for this user alone: it holds phone numbers and what was said.
     pub(crate) fn new(folder: &Path) -> io::Result<Folder> {
+        writable(folder)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

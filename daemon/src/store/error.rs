@@ -8,8 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The folder could not be made or entered.
-    #[error("cannot use the folder {} for the store: {source}; make it writable for this user or name another", path.display())]
+    /// The folder could not be made, or not written to.
+    #[error("the folder of the store (store.path), {}, cannot be written: {source}; make it writable for this user or name another", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -17,10 +17,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process holds the file.
-    #[error("{} is in use by another process; stop that daemon, or give this one another folder", path.display())]
+    #[error("{} is in use by {}; stop that daemon, or give this one another folder (store.path)", path.display(),
+        .holder.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
     InUse {
         /// The database file.
         path: PathBuf,
+        /// That process, if the system tells.
+        holder: Option<u32>,
     },
     /// A newer daemon has written this file.
     #[error(

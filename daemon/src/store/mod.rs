@@ -133,6 +133,17 @@ impl Store {
         Store::open_with(Box::new(folder), now_ms, Pace::default())
     }
 
+    /// Whether [`Store::open`] could make its file here. Changes nothing, and takes no lock: a daemon may be at work in it.
+    ///
+    /// # Errors
+    /// [`OpenError::Folder`].
+    pub fn writable(dir: &Path) -> Result<(), OpenError> {
+        disk::writable(dir).map_err(|source| OpenError::Folder {
+            path: dir.to_owned(),
+            source,
+        })
+    }
+
     fn open_with(mut disk: Box<dyn Disk>, now_ms: u64, pace: Pace) -> Result<Store, OpenError> {
         let opened = writer::open(&mut *disk, now_ms, true)?;
         let shared = Arc::new(Shared {

@@ -23,7 +23,7 @@ use redb::Database;
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::error::OpenError;
 use super::fault::{Fault, shielded};
 use super::queue::{Batch, QueuedEvent, What};
@@ -152,7 +152,8 @@ fn explain(path: &Path, fault: Fault) -> OpenError {
         Fault::Newer { found, known } => OpenError::Newer { path, found, known },
         Fault::Foreign => OpenError::Foreign { path },
         Fault::Refused(error) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
-            OpenError::InUse { path }
+            let holder = disk::holder(&path);
+            OpenError::InUse { path, holder }
         }
         other => OpenError::Storage {
             path,

@@ -38,6 +38,28 @@ fn two_daemons_do_not_share_a_folder() {
         matches!(refused, Err(OpenError::InUse { .. })),
         "{refused:?}"
     );
+    let said = refused.err().unwrap().to_string();
+    let holder = format!("is in use by process {}; stop", std::process::id());
+    assert!(said.contains(&holder), "{said}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let below = file.join("store");
+    let said = [Store::writable(&below), Store::open(&below, 0).map(drop)];
+    for said in said.map(|refused| refused.unwrap_err().to_string()) {
+        let start = format!(
+            "the folder of the store (store.path), {}, cannot be written: ",
+            below.display()
+        );
+        assert!(said.starts_with(&start), "{said}");
+    }
+    let new = folder.path().join("a/b");
+    Store::writable(&new).unwrap();
+    assert!(!folder.path().join("a").exists(), "nothing is made");
 }
 
 /// Names the folder in which [`child_that_writes_until_killed`] is to write.
