@@ -299,6 +299,7 @@ let daemon = await Daemon.start(binary, root);
     const broken = await open();
     await broken.goto(`${way.url}/audio/logs/`);
     await broken.click("#call-start");
+    await until("started", async () => (await lines(broken, "console")).some((line) => line.includes("started")));
     await until("the greeting", async () => rms(await heard(broken)) > 0.01);
     const sid = /admitted (WEB\w+)/.exec((await lines(broken, "console")).join("\n"))[1];
     const goesOn = (stream) => until(`stream ${stream}`, async () => {
