@@ -18,10 +18,11 @@
 //!                                ├── deliveries  what all of them put out, into the core
 //!                                └── story       what happened, into store, log and metrics
 //!
-//!  roster  who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
-//!  lineup  one line of voices or transcribers as it stood at one moment
-//!  starting  any plugin, for one call
-//!  rests   who failed too often lately to be asked, in whatever calls
+//!  roster    who is there right now: plugins, voices, agents; replaced as a whole when a configuration is applied
+//!  lineup    one line of voices or transcribers as it stood at one moment
+//!  starting  a plugin of any kind for one call, or why it cannot be had
+//!  convert   sound between the line's format and a plugin's
+//!  rests     who failed too often lately to be asked, in whatever calls
 //! ```
 //!
 //! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
@@ -29,6 +30,7 @@
 
 mod actions;
 mod admission;
+mod convert;
 mod deliveries;
 mod history;
 mod lateness;

@@ -11,9 +11,8 @@ use super::ready::Ready;
 use super::rests::{Asked, Step};
 use super::speakers::Speaker;
 use super::starting::in_words;
-use super::voices::{Open, narrow};
+use super::voices::Open;
 use super::{Guest, House, Roster};
-use crate::media::mulaw;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -214,9 +213,7 @@ impl Mouth {
         let Some(open) = &mut self.stream else {
             return Err("gone: the stream of the voice is gone".into());
         };
-        if let Some(Some(resampler)) = &mut open.convert {
-            resampler.reset();
-        }
+        open.convert.begin();
         let text = ask.text.as_bytes();
         if let Err(fault) = open.stream.send(kind::SPEAK, 0, ask.utterance, 0, text) {
             self.stream = None;
@@ -318,23 +315,8 @@ impl Mouth {
                     if room == 0 {
                         return None;
                     }
-                    let made = &mut scratch.mulaw;
-                    made.clear();
-                    let used = match &mut open.convert {
-                        None => {
-                            let used = room.min(record.data.len());
-                            made.extend_from_slice(&record.data[..used]);
-                            used
-                        }
-                        Some(resampler) => narrow(
-                            record.data,
-                            room,
-                            resampler.as_mut(),
-                            &mut scratch.wide,
-                            &mut scratch.narrow,
-                            made,
-                        ),
-                    };
+                    let used = open.convert.narrow(record.data, room, scratch);
+                    let made = &scratch.mulaw;
                     let all = used == record.data.len();
                     if all {
                         open.stream.take();
@@ -354,17 +336,12 @@ impl Mouth {
                 kind::DONE => {
                     open.stream.take();
                     saying.source = Source::Finished;
-                    let tail = &mut scratch.mulaw;
-                    tail.clear();
+                    scratch.mulaw.clear();
                     // Of nothing there is no tail: a filter that took no sound would give its own silence for some.
-                    if let Some(Some(resampler)) = &mut open.convert
-                        && saying.sounded
-                    {
-                        scratch.narrow.clear();
-                        resampler.finish(&mut scratch.narrow);
-                        tail.resize(scratch.narrow.len(), 0);
-                        mulaw::encode(&scratch.narrow, tail);
+                    if saying.sounded {
+                        open.convert.narrow_rest(scratch);
                     }
+                    let tail = &scratch.mulaw;
                     self.ready.push(tail);
                     saying.remember(tail);
                     return Some(Delivered::Audio {

@@ -1,12 +1,12 @@
 //! Starting one who listens to a call, in the format that costs least, and giving him the caller's sound in it. Who
 //! that is, and what becomes of his words, is the listener's business.
 
+use super::convert::Convert;
 use super::mouth::Scratch;
 use super::{Guest, Setup, starting};
 use crate::call::Stretch;
-use crate::media::resample::Resampler;
 use crate::media::{frame, mulaw};
-use crate::plugin::{Encoding, Fault, Format, Generation, Stream};
+use crate::plugin::{Fault, Format, Generation, Stream};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,14 +21,6 @@ pub(super) struct Open {
     convert: Convert,
 }
 
-/// From the line's µ-law to what was agreed.
-enum Convert {
-    Mulaw,
-    /// Linear samples at the line's rate.
-    Linear,
-    Resampled(Resampler),
-}
-
 impl Open {
     /// Starts one for this call. The error is a sentence that begins with its name.
     pub(super) fn start(
@@ -39,13 +31,7 @@ impl Open {
         language: String,
     ) -> Result<Open, String> {
         let format = Format::best_of(&generation.library().describe().stt_accepts);
-        let convert = match (format.encoding, format.rate) {
-            (Encoding::Mulaw, _) => Convert::Mulaw,
-            (Encoding::S16le, frame::RATE) => Convert::Linear,
-            (Encoding::S16le, rate) => Convert::Resampled(
-                Resampler::new(frame::RATE, rate).map_err(|error| format!("no_role: {error}"))?,
-            ),
-        };
+        let convert = Convert::from_line(format).map_err(|error| format!("no_role: {error}"))?;
         let own = json!({"settings": setup.settings});
         let stream = starting::start(generation, role::STT, guest, format, &language, own)?;
         Ok(Open {
@@ -91,22 +77,10 @@ impl Open {
         at: u64,
         scratch: &mut Scratch,
     ) -> Result<(), Fault> {
-        let linear = match &mut self.convert {
-            Convert::Mulaw => return self.stream.send(kind::AUDIO, 0, stretch, at, coded),
-            Convert::Linear => pcm,
-            Convert::Resampled(resampler) => {
-                scratch.wide.clear();
-                resampler.push(pcm, &mut scratch.wide);
-                &scratch.wide
-            }
-        };
-        if linear.is_empty() {
+        let bytes = self.convert.widen(coded, pcm, scratch);
+        if bytes.is_empty() {
             return Ok(());
         }
-        scratch.bytes.clear();
-        let bytes = linear.iter().flat_map(|sample| sample.to_le_bytes());
-        scratch.bytes.extend(bytes);
-        self.stream
-            .send(kind::AUDIO, 0, stretch, at, &scratch.bytes)
+        self.stream.send(kind::AUDIO, 0, stretch, at, bytes)
     }
 }
