@@ -227,11 +227,6 @@ fn is_key(c: &char) -> bool {
     c.is_ascii_digit() || matches!(c, 'A'..='D' | '*' | '#' | 'w' | 'W')
 }
 
-/// Refuses the call unanswered; the caller hears the busy tone and nobody pays.
-pub fn reject_busy() -> String {
-    format!("{HEAD}<Reject reason=\"busy\" />{TAIL}")
-}
-
 fn write_say(out: &mut String, text: &str, language: &str) {
     out.push_str("<Say");
     if !language.is_empty() {
@@ -355,7 +350,6 @@ mod tests {
         let document = connect(URL, &parameters, &Fallback::Hangup).unwrap();
         let expected = sample("connect_stream").replace(TAIL, "<Hangup /></Response>");
         assert_eq!(document, expected);
-        assert_eq!(reject_busy(), sample("reject"));
     }
 
     #[test]
