@@ -95,14 +95,14 @@ impl Responder for FlowResponder {
             std::fs::create_dir_all(folder)
                 .map_err(|why| format!("the folder {} cannot be made: {why}", folder.display()))?;
         }
-        let mut urls = flow.nodes.iter().filter_map(|node| match &node.kind {
-            Kind::Webhook(webhook) => Some(&webhook.url),
+        let urls = flow.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Webhook(webhook) => Some(webhook.url.as_str()),
             _ => None,
         });
-        let plain = urls.all(|url| url.starts_with("http://"));
         let authorization = config.authorization.as_ref().map(Secret::expose);
+        let client = Client::new(authorization, urls)?;
         Ok(FlowResponder {
-            client: Client::new(authorization, plain)?,
+            client,
             flow: Arc::new(flow),
             recordings: config.recordings,
             host,

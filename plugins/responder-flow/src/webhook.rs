@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use voice_plugin::prelude::*;
+use voice_plugin_http::{Wire, whole};
 
 use crate::flow::Webhook;
 use crate::walk::Answer;
@@ -20,18 +20,21 @@ const WHY_BYTES: usize = 300;
 
 /// The connections of one opened plugin.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    /// For each way over the wire that is needed, a client: what is on this machine goes by no proxy.
+    https: Option<reqwest::Client>,
+    clear: Option<reqwest::Client>,
     authorization: Option<HeaderValue>,
 }
 
 impl Client {
-    /// Sends nothing yet. `plain` is for flows whose webhooks are all on this machine: no certificates are looked for.
+    /// Sends nothing yet. `urls` are those it will be asked about.
     ///
     /// # Errors
     /// A sentence: the header cannot be sent, or there are no certificates.
-    pub(crate) fn new(authorization: Option<&str>, plain: bool) -> Result<Client> {
-        // An error says that there is a choice already: ours, from an instance opened before.
-        drop(rustls::crypto::ring::default_provider().install_default());
+    pub(crate) fn new<'u>(
+        authorization: Option<&str>,
+        urls: impl Iterator<Item = &'u str>,
+    ) -> Result<Client> {
         let authorization = match authorization {
             None => None,
             // The text of a file often ends with a line break.
@@ -43,20 +46,14 @@ impl Client {
                 Some(value)
             }
         };
-        let mut http = reqwest::Client::builder()
-            .tcp_nodelay(true)
-            // A redirect would carry the caller's number to an address that nobody configured.
-            .redirect(Policy::none())
-            .user_agent(concat!("voice-streamer/", env!("CARGO_PKG_VERSION")));
-        if plain {
-            http = http.tls_certs_only([]).no_proxy();
-        }
-        let http = http.build().map_err(|error| {
-            let why = Error::from(error);
-            format!("no HTTPS is possible here ({why}): are root certificates installed (package ca-certificates)?")
-        })?;
+        let wires: Vec<Wire> = urls.map(Wire::of).collect();
+        let made = |wire| {
+            let client = || voice_plugin_http::build(voice_plugin_http::builder(wire));
+            wires.contains(&wire).then(client).transpose()
+        };
         Ok(Client {
-            http,
+            https: made(Wire::Https)?,
+            clear: made(Wire::Clear)?,
             authorization,
         })
     }
@@ -78,8 +75,12 @@ impl Client {
     }
 
     async fn asked(&self, webhook: &Webhook, body: Value) -> core::result::Result<Answer, String> {
-        let mut request = self
-            .http
+        let http = match Wire::of(&webhook.url) {
+            Wire::Https => &self.https,
+            Wire::Clear => &self.clear,
+        };
+        let http = http.as_ref().ok_or("there is no client for its address")?;
+        let mut request = http
             .post(&webhook.url)
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
@@ -97,14 +98,10 @@ impl Client {
         if !status.is_success() {
             return Err(format!("it answered {status}"));
         }
-        let mut bytes = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(why)? {
-            if bytes.len() + part.len() > ANSWER_BYTES {
-                return Err(format!("its answer is longer than {ANSWER_BYTES} bytes"));
-            }
-            bytes.extend_from_slice(&part);
+        match whole(&mut response, ANSWER_BYTES).await.map_err(why)? {
+            Some(bytes) => answer(&bytes),
+            None => Err(format!("its answer is longer than {ANSWER_BYTES} bytes")),
         }
-        answer(&bytes)
     }
 }
 
@@ -125,7 +122,7 @@ pub(crate) fn body(
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Wire {
+struct Said {
     set: BTreeMap<String, Value>,
     next: Option<String>,
 }
@@ -135,7 +132,7 @@ fn answer(bytes: &[u8]) -> core::result::Result<Answer, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Answer::default());
     }
-    let Wire { set, next } =
+    let Said { set, next } =
         serde_json::from_slice(bytes).map_err(|why| format!("its answer cannot be read: {why}"))?;
     let text = |(name, value): (String, Value)| match value {
         Value::String(text) => Ok((name, text)),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 use sha2::Sha256;
 use tokio::time::timeout;
 use voice_plugin::prelude::*;
+use voice_plugin_http::{Wire, beginning};
 
 use crate::answer::{Reader, quoted};
 use crate::settings::{Config, shown};
@@ -40,29 +40,13 @@ impl Client {
     /// # Errors
     /// A sentence: an address or a header that cannot be used, or there are no certificates.
     pub(crate) fn new(config: &Config) -> Result<Client> {
-        // An error says that there is a choice already: ours, from an instance opened before.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let url = config.url()?;
         let headers: HeaderMap = config.headers()?.into_iter().collect();
-        let mut http = reqwest::Client::builder()
+        let http = voice_plugin_http::builder(Wire::of(url.as_str()))
             .connect_timeout(config.connect())
             .pool_idle_timeout(IDLE_MOST)
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            // A redirect would carry a call to an address that nobody configured.
-            .redirect(Policy::none())
-            .default_headers(headers)
-            .user_agent(concat!("voice-streamer/", env!("CARGO_PKG_VERSION")));
-        if url.scheme() == "http" {
-            // Near by: neither certificates nor a proxy have a part in it.
-            http = http.tls_certs_only([]).no_proxy();
-        } else {
-            http = http.https_only(true);
-        }
-        let http = http.build().map_err(|error| {
-            let why = Error::from(error);
-            format!("no HTTPS is possible here ({why}): are root certificates installed (package ca-certificates)?")
-        })?;
+            .default_headers(headers);
+        let http = voice_plugin_http::build(http)?;
         Ok(Client {
             http,
             shown: shown(&url),
@@ -136,13 +120,7 @@ impl Client {
             400..500 => failure::BAD_REQUEST,
             _ => failure::SERVER,
         };
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > REFUSAL_BYTES {
-                break;
-            }
-        }
+        let body = beginning(&mut answer, REFUSAL_BYTES).await;
         let mut sentence = format!("{} answered HTTP {}", self.shown, meaning(status));
         let said = String::from_utf8_lossy(&body);
         if !said.trim().is_empty() {

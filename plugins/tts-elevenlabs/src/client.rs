@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use voice_plugin::prelude::*;
+use voice_plugin_http::{Wire, beginning, whole};
 
 use crate::refusal::{Again, Refusal};
 use crate::request::{self, OUTPUT_FORMAT};
@@ -60,32 +60,16 @@ impl Client {
     /// # Errors
     /// A sentence: the keys contradict each other, the key holds what cannot be sent, or there are no certificates.
     pub(crate) fn new(config: Config) -> Result<Client> {
-        // An error says that there is a choice already: ours, from an instance opened before.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let base = config.base()?.to_owned();
         // The text of a file often ends with a line break.
         let mut key = HeaderValue::from_str(config.api_key.expose().trim()).map_err(
             |_| "`api_key` holds what no key has, such as a line break or a control character",
         )?;
         key.set_sensitive(true);
-        let mut http = reqwest::Client::builder()
+        let http = voice_plugin_http::builder(Wire::of(&base))
             .connect_timeout(config.connect())
-            .pool_idle_timeout(IDLE_MOST)
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            // A redirect would carry the key to an address that nobody configured.
-            .redirect(Policy::none())
-            .user_agent(concat!("voice-streamer/", env!("CARGO_PKG_VERSION")));
-        if base.starts_with("http://") {
-            // In clear means this machine: neither certificates nor a proxy have a part in it.
-            http = http.tls_certs_only([]).no_proxy();
-        } else {
-            http = http.https_only(true);
-        }
-        let http = http.build().map_err(|error| {
-            let why = Error::from(error);
-            format!("no HTTPS is possible here ({why}): are root certificates installed (package ca-certificates)?")
-        })?;
+            .pool_idle_timeout(IDLE_MOST);
+        let http = voice_plugin_http::build(http)?;
         Ok(Client {
             http,
             config,
@@ -218,14 +202,7 @@ impl Client {
         if answer.status().is_success() {
             return Ok(answer);
         }
-        let mut body = Vec::new();
-        // Read to its end where it is short, so that the connection can be used again.
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > REFUSAL_BYTES {
-                break;
-            }
-        }
+        let body = beginning(&mut answer, REFUSAL_BYTES).await;
         let header = |name: &str| text_of(answer.headers(), name);
         Err(Refusal::of_answer(
             answer.status().as_u16(),
@@ -241,15 +218,11 @@ impl Client {
             let mut answer = self
                 .send(self.http.get(format!("{}{path}", self.base)))
                 .await?;
-            let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(Refusal::of_error)? {
-                body.extend_from_slice(&chunk);
-                if body.len() > JSON_BYTES {
-                    let sentence =
-                        format!("the answer to {path} is longer than {JSON_BYTES} bytes");
-                    return Err(Refusal::new(failure::SERVER, sentence, Again::Never));
-                }
-            }
+            let body = whole(&mut answer, JSON_BYTES).await;
+            let Some(body) = body.map_err(Refusal::of_error)? else {
+                let sentence = format!("the answer to {path} is longer than {JSON_BYTES} bytes");
+                return Err(Refusal::new(failure::SERVER, sentence, Again::Never));
+            };
             serde_json::from_slice(&body).map_err(|error| {
                 let sentence = format!("the answer to {path} is no JSON: {error}");
                 Refusal::new(failure::SERVER, sentence, Again::Never)
