@@ -1,6 +1,6 @@
-//! `calls`: the calls of the running daemon as a table, or as JSON lines.
+//! `calls`: the calls of the running daemon as a table, or as JSON lines; of the last one that ran, if none does.
 
-use super::remote::{Remote, field};
+use super::remote::{Remote, field, left_behind};
 use super::{Failure, runtime};
 use clap::Args;
 use std::path::Path;
@@ -33,8 +33,14 @@ pub(super) fn calls(path: &Path, arguments: &CallsArguments) -> Result<(), Failu
             .iter()
             .map(|status| ("status", status.clone())),
     );
-    let answer = runtime()?.block_on(remote.get("/api/calls/", &query))?;
-    let rows = answer["calls"].as_array().cloned().unwrap_or_default();
+    let rows = match runtime()?.block_on(remote.get("/api/calls/", &query)) {
+        Ok(answer) => answer["calls"].as_array().cloned().unwrap_or_default(),
+        Err(failure) => {
+            let left = left_behind(path, arguments.url.as_deref(), failure)?;
+            let rows = left.calls(arguments.status.as_deref(), arguments.limit);
+            rows.map_err(|error| Failure::failed(error.to_string()))?
+        }
+    };
     if !arguments.json {
         say!(
             "{:24}  {:34}  {:16}  {:16}  {:11}  {:>8}  ended",

@@ -1,9 +1,11 @@
-//! `logs`: what happened in the calls of the running daemon, newest last, and on as it happens with `--follow`.
+//! `logs`: what happened in the calls of the running daemon, newest last, and on as it happens with `--follow`; in those of
+//! the last one that ran, if none does. A follower outlives the daemon and goes on with the next.
 
-use super::remote::{Remote, field};
+use super::remote::{Remote, field, left_behind};
+use super::stdout::complain;
 use super::{Failure, runtime};
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,15 +42,38 @@ pub(super) struct LogsArguments {
 pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure> {
     let remote = Remote::new(path, arguments.url.as_deref())?;
     runtime()?.block_on(async {
-        let mut last = print(&ask(&remote, arguments, None).await?, arguments.json).unwrap_or(0);
-        if !arguments.follow {
-            return Ok(());
-        }
-        loop {
+        let (rows, mut answers) = match ask(&remote, arguments, None).await {
+            Ok(rows) => (rows, true),
+            Err(failure) => {
+                let left = left_behind(path, arguments.url.as_deref(), failure)?;
+                let (event, call) = (arguments.event.as_deref(), arguments.call.as_deref());
+                let rows = left.events(event, call, arguments.limit);
+                (
+                    rows.map_err(|error| Failure::failed(error.to_string()))?,
+                    false,
+                )
+            }
+        };
+        let mut last = print(&rows, arguments.json).unwrap_or(0);
+        while arguments.follow {
             tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
-            last =
-                print(&ask(&remote, arguments, Some(last)).await?, arguments.json).unwrap_or(last);
+            match ask(&remote, arguments, Some(last)).await {
+                Ok(rows) => {
+                    if !std::mem::replace(&mut answers, true) {
+                        complain("the daemon answers again");
+                    }
+                    last = print(&rows, arguments.json).unwrap_or(last);
+                }
+                // It is being restarted, or too busy to tell: said once.
+                Err(failure) if failure.may_pass() => {
+                    if std::mem::replace(&mut answers, false) {
+                        complain(format_args!("{failure}\nwaiting for it"));
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
         }
+        Ok(())
     })
 }
 
@@ -78,11 +103,6 @@ fn print(rows: &[Value], as_json: bool) -> Option<u64> {
                 .as_f64()
                 .filter(|seconds| *seconds > 0.0);
             let seconds = seconds.map_or(String::new(), |seconds| format!("{seconds:.2} s"));
-            let detail = if row["detail"].is_object() {
-                field(row, "detail")
-            } else {
-                String::new()
-            };
             say!(
                 "{:24}  {:34}  {:15}  {:>8}  {} {detail}",
                 field(row, "timestamp"),
@@ -90,8 +110,39 @@ fn print(rows: &[Value], as_json: bool) -> Option<u64> {
                 field(row, "event"),
                 seconds,
                 field(row, "response_text"),
+                detail = detail(row),
             );
         }
     }
     rows.iter().filter_map(|row| row["id"].as_u64()).max()
+}
+
+/// What else is known, without what the text has said already.
+fn detail(row: &Value) -> String {
+    let Value::Object(mut detail) = row["detail"].clone() else {
+        return String::new();
+    };
+    detail.retain(|name, value| name != "heard" || *value != row["response_text"]);
+    if detail.is_empty() {
+        String::new()
+    } else {
+        field(&json!({"detail": detail}), "detail")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_is_shown_where_it_is_not_what_was_said() {
+        let whole =
+            json!({"response_text": "Hello.", "detail": {"heard": "Hello.", "whole": true}});
+        assert_eq!(detail(&whole), r#"{"whole":true}"#);
+        let cut = json!({"response_text": "Hello there.", "detail": {"heard": "Hello"}});
+        assert_eq!(detail(&cut), r#"{"heard":"Hello"}"#);
+        let nothing = json!({"response_text": "", "detail": {"heard": ""}});
+        assert_eq!(detail(&nothing), "");
+        assert_eq!(detail(&json!({"detail": null})), "");
+    }
 }

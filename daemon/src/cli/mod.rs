@@ -97,7 +97,7 @@ impl Failure {
     /// Nobody answers where the daemon should.
     pub(crate) fn unavailable(message: impl Into<String>) -> Failure {
         Failure {
-            code: 69,
+            code: UNAVAILABLE,
             message: message.into(),
         }
     }
@@ -105,7 +105,7 @@ impl Failure {
     /// Not now; the same may work later.
     pub(crate) fn temporary(message: impl Into<String>) -> Failure {
         Failure {
-            code: 75,
+            code: TEMPORARY,
             message: message.into(),
         }
     }
@@ -126,6 +126,24 @@ impl Failure {
         }
     }
 }
+
+impl Failure {
+    /// Whether nobody answered.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.code == UNAVAILABLE
+    }
+
+    /// Whether the same may work later.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.code, UNAVAILABLE | TEMPORARY)
+    }
+}
+
+/// Nobody answers.
+const UNAVAILABLE: u8 = 69;
+
+/// Not now.
+const TEMPORARY: u8 = 75;
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,9 +215,11 @@ fn load(path: &Path) -> Result<Config, Failure> {
     config::open(path).map_err(|problems| {
         let count = problems.0.len();
         let s = if count == 1 { "" } else { "s" };
+        // The file itself, or the `.env` beside it.
+        let file = problems.0.first().map_or(path, |problem| &problem.file);
         Failure::config(format!(
             "{} has {count} problem{s}\n\n{problems}",
-            path.display()
+            file.display()
         ))
     })
 }

@@ -21,7 +21,13 @@ pub(super) fn reload(path: &Path, arguments: &ReloadArguments) -> Result<(), Fai
     let file = standing["file"].as_str().unwrap_or("the configuration");
     match standing["last"]["outcome"].as_str() {
         Some("applied") => say!("{file} is in force:\n{}", diff(&standing["last"]["diff"])),
-        Some("unchanged") => say!("{file} says nothing new"),
+        // The watcher saw the file first, which is what mostly happens.
+        Some("unchanged") => match standing["in_force_since_ms"].as_u64().map(clock) {
+            Some(since) => say!(
+                "{file} is in force already, since {since}: a file that is saved is taken over by itself"
+            ),
+            None => say!("{file} says nothing new"),
+        },
         _ => {
             let error = standing["last"]["error"].as_str().unwrap_or("no reason");
             return Err(Failure::config(format!(
@@ -34,6 +40,13 @@ pub(super) fn reload(path: &Path, arguments: &ReloadArguments) -> Result<(), Fai
         say!("waiting for a restart of the daemon:\n{waiting}");
     }
     Ok(())
+}
+
+/// A time as the log writes it, in UTC.
+fn clock(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| unix_ms.to_string(), |time| format!("{time:.0}"))
 }
 
 /// A diff as the daemon sent it.

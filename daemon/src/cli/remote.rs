@@ -1,7 +1,9 @@
-//! Asking the running daemon over HTTP. Its database is its own: a command never opens the file beside it.
+//! Asking the running daemon over HTTP. Its database is its own: a command reads the file only when nobody answers.
 
+use super::stdout::complain;
 use super::{Failure, load};
 use crate::config::Config;
+use crate::daemon::{LeftBehind, LeftError};
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::path::Path;
@@ -69,13 +71,29 @@ impl Remote {
         self.ask(&url, self.client.get(&url)).await
     }
 
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        let (why, what_to_do) = if error.is_timeout() {
+            (
+                "nothing came in time".to_owned(),
+                "It is stuck, or something else listens there: look at its log",
+            )
+        } else {
+            (
+                innermost(error),
+                "Is it running, with this configuration? Start it with: voice-streamer run",
+            )
+        };
+        Failure::unavailable(format!(
+            "no daemon answers at {}: {why}. {what_to_do}",
+            self.base
+        ))
+    }
+
     async fn ask(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let answer = request.send().await.map_err(|error| {
-            Failure::unavailable(format!(
-                "no daemon answers at {} ({error}). Is it running? Start it with: voice-streamer run",
-                self.base
-            ))
-        })?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| self.no_answer(&error))?;
         let status = answer.status();
         let body = answer
             .text()
@@ -90,6 +108,15 @@ impl Remote {
             _ => Err(Failure::failed(format!("{url}: {status}: {}", detail()))),
         }
     }
+}
+
+/// What is at the bottom of an error: the system's own words, without those of the libraries above it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// The daemon's own address, as this machine reaches it.
@@ -109,4 +136,33 @@ pub(super) fn field(row: &Value, name: &str) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
+}
+
+/// What the last daemon left in the store, for when `failure` is that none answers. Says on stderr whose words these are.
+///
+/// # Errors
+/// `failure` itself: if it is something else, if another address was asked, or if a daemon is there and only silent. Also
+/// when there is nothing to read.
+pub(super) fn left_behind(
+    path: &Path,
+    url: Option<&str>,
+    failure: Failure,
+) -> Result<LeftBehind, Failure> {
+    if url.is_some() || !failure.is_unavailable() {
+        return Err(failure);
+    }
+    let left = match LeftBehind::open(&load(path)?.store.path) {
+        Ok(left) => left,
+        Err(LeftError::InUse { .. }) => return Err(failure),
+        Err(error) => {
+            return Err(Failure::unavailable(format!(
+                "{failure}\nwhat an earlier one left is not to be had either: {error}"
+            )));
+        }
+    };
+    complain(format_args!(
+        "{failure}\nwhat follows is what the last one left in {}",
+        left.file().display()
+    ));
+    Ok(left)
 }

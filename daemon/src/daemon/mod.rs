@@ -4,12 +4,15 @@
 //! another agent whose plugin cannot be loaded is left out, loudly, and its numbers hear the fallback sentence.
 
 mod borrowed;
+mod left;
 mod plugins;
 mod resolved;
 mod roles;
 mod steward;
 mod watchdog;
 
+pub use crate::store::LeftError;
+pub use left::LeftBehind;
 pub use plugins::{Checked, check_plugins, check_store};
 pub use steward::SetLogLevel;
 

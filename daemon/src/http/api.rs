@@ -130,7 +130,7 @@ pub(super) async fn call(
 }
 
 /// An event as the API shows it.
-pub(super) fn log(event: &Event) -> Value {
+pub(crate) fn log(event: &Event) -> Value {
     json!({
         "id": event.id,
         "timestamp": timestamp(event.at_ms),
@@ -144,7 +144,7 @@ pub(super) fn log(event: &Event) -> Value {
 }
 
 /// A call as the API shows it.
-pub(super) fn call_json(call: &CallRecord) -> Value {
+pub(crate) fn call_json(call: &CallRecord) -> Value {
     json!({
         "id": call.id,
         "call_sid": call.call_sid,

@@ -31,6 +31,7 @@ mod upgrade;
 mod web_call;
 mod webhook;
 
+pub(crate) use api::{call_json as call_row, log as event_row};
 pub use configuration::{
     Asking, Cause, Configuration, LastReload, Outcome, PluginInForce, Standing,
 };

@@ -95,7 +95,7 @@ pub(super) async fn admit_call(
         at_ms: unix_ms(),
     };
     if let Err(error) = desk.house.store.open_call(record).await {
-        warn!(call = %call_sid, "the call's record is not on disk yet, the call goes on: {error}");
+        warn!(call = %call_sid, "{error}");
     }
     let detail = json!({"from": from, "to": "web", "agent": agent.name});
     row(desk, &call_sid, "call_opened", ip, detail);

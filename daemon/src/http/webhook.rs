@@ -182,7 +182,7 @@ async fn open_record(desk: &Desk, call: &VoiceRequest, agent: &str, ip: IpAddr) 
         at_ms,
     };
     if let Err(error) = desk.house.store.open_call(new).await {
-        warn!(call = %call.call_sid, "the call's record is not on disk yet, the call goes on: {error}");
+        warn!(call = %call.call_sid, "{error}");
     }
     let detail = json!({"from": call.from, "to": call.to, "agent": agent});
     row(desk, &call.call_sid, "call_opened", ip, detail);

@@ -10,7 +10,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
 
 /// The database inside the store's folder.
-const FILE: &str = "calls.redb";
+pub(super) const FILE: &str = "calls.redb";
 /// Room that must be there before a failed commit is tried again: a batch of 1000 rows is below this.
 const ROOM_BYTES: usize = 1 << 20;
 /// Longest list of locks that is looked through for who holds the file.

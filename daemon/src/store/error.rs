@@ -128,3 +128,31 @@ pub enum ReadError {
     #[error("cannot read the store: {0}; ask again later, and look at the store's health")]
     Storage(String),
 }
+
+/// Why what a daemon left behind could not be read. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeftError {
+    /// A daemon holds the file: ask that one.
+    #[error("{} is in use by a daemon", path.display())]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// There is none, it may not be read, or there is no room for a copy.
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database in it gives no answer.
+    #[error("{} cannot be read: {reason}; the daemon checks it, and says more, when it is started", path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What was said.
+        reason: String,
+    },
+}

@@ -21,6 +21,7 @@ mod account;
 mod disk;
 mod error;
 mod fault;
+mod left;
 mod query;
 mod queue;
 mod record;
@@ -42,7 +43,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 pub use account::{Account, AccountBook, AccountChange, ApiToken, Session};
-pub use error::{AccountError, OpenError, ReadError, WriteError};
+pub use error::{AccountError, LeftError, OpenError, ReadError, WriteError};
+pub use left::Left;
 pub use query::{CallQuery, EventQuery, MAX_PAGE_ROWS, MAX_SCAN_ROWS, Page};
 pub use queue::{QUEUE_CONTROL, QUEUE_EVENTS, QUEUE_EVENTS_BYTES, QUEUE_OPENS};
 pub use record::{

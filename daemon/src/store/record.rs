@@ -126,7 +126,7 @@ pub(crate) const RUNNING: [&str; 3] = ["queued", "ringing", "in-progress"];
 const FINAL: [&str; 5] = ["completed", "busy", "failed", "no-answer", "canceled"];
 
 /// How far a call has come, or `None` for a word we do not know. All final ones rank alike: a carrier's late callback knows
-/// better than "failed: daemon restarted", so it may still correct it.
+/// better than "failed: daemon_restarted", so it may still correct it.
 fn rank(status: &str) -> Option<usize> {
     RUNNING
         .iter()

@@ -39,7 +39,7 @@ type Upgrade = fn(&WriteTransaction) -> Result<(), redb::Error>;
 const UPGRADES: [Upgrade; 1] = [account::make_tables];
 
 /// `ended_reason` of the calls that a daemon left open when it died.
-pub const RESTARTED: &str = "daemon restarted";
+pub const RESTARTED: &str = "daemon_restarted";
 /// Name of the event written for each call that was closed at the start.
 pub const RESTARTED_EVENT: &str = "daemon_restarted";
 /// Name of the event written into the new database after a damaged one was set aside.

@@ -110,9 +110,12 @@ impl<'txn> Tables<'txn> {
         }
         for id in open {
             let Some(call) = self.read(id)? else { continue };
+            // It went on at least until then, and how much longer nobody knows.
+            let last_ms = self.last_event_ms(&call.call_sid)?;
+            let lasted_ms = last_ms.map(|last_ms| last_ms.saturating_sub(call.created_at_ms));
             let change = CallChange {
                 status: Some("failed".to_owned()),
-                duration_ms: None,
+                duration_ms: lasted_ms,
                 ended_reason: Some(RESTARTED.to_owned()),
                 at_ms,
                 ..CallChange::default()
@@ -129,6 +132,18 @@ impl<'txn> Tables<'txn> {
             next_event += 1;
         }
         Ok(())
+    }
+
+    /// The time of the call's last event.
+    fn last_event_ms(&self, sid: &str) -> Result<Option<u64>, Fault> {
+        let last = self.by_call.range((sid, 0)..=(sid, u64::MAX))?.next_back();
+        let Some(entry) = last else { return Ok(None) };
+        let id = entry?.0.value().1;
+        let Some(json) = self.events.get(id)? else {
+            return Ok(None);
+        };
+        let event = decode::<NewEvent>(json.value(), "event", id);
+        Ok(event.map(|event| event.at_ms))
     }
 
     fn read(&self, id: u64) -> Result<Option<CallRecord>, Fault> {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod left;
 mod plate;
 mod process;
 
@@ -127,6 +128,11 @@ async fn a_restart_closes_the_calls_that_were_open() {
         store.open_call(call(sid)).await.unwrap();
         store.update_call(sid, change(status)).await.unwrap();
     }
+    store.note(NewEvent {
+        call_sid: "CA2".into(),
+        at_ms: 1234,
+        ..NewEvent::default()
+    });
     store.close();
     for start_ms in [5000, 6000] {
         let store = Store::open(folder.path(), start_ms).unwrap();
@@ -137,6 +143,9 @@ async fn a_restart_closes_the_calls_that_were_open() {
         assert_eq!(now("CA1"), ("failed".into(), RESTARTED.into(), 5000));
         assert_eq!(now("CA2"), ("failed".into(), RESTARTED.into(), 5000));
         assert_eq!(now("CA3"), ("completed".into(), String::new(), 200));
+        let call = store.call("CA2").unwrap().unwrap();
+        let lasted_ms = 1234 - call.created_at_ms;
+        assert_eq!(call.duration_ms, lasted_ms, "until its last event");
         let said = EventQuery {
             event: Some(RESTARTED_EVENT.into()),
             limit: 9,

@@ -32,7 +32,7 @@ use super::schema::{self, DAMAGED_EVENT, Ids};
 use super::table::{self, Written, encode};
 
 /// Memory redb may keep pages in. Its default is 1 GiB; the newest pages of our lists fit in this many times over.
-const CACHE_BYTES: usize = 16 << 20;
+pub(super) const CACHE_BYTES: usize = 16 << 20;
 /// After a failed commit. Above two seconds a disk that has room again would not be in use within five.
 const FIRST_PAUSE_MS: u64 = 100;
 const MAX_PAUSE_MS: u64 = 2000;
