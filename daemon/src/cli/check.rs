@@ -2,8 +2,9 @@
 //! what this file would change in it.
 
 use super::remote::Remote;
+use super::stdout::complain;
 use super::{Failure, load, runtime};
-use crate::config::{Config, Diff, Setup, Sheet};
+use crate::config::{self, Config, Diff, Setup, Sheet};
 use crate::daemon;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -46,6 +47,9 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
     }
     for line in people(&config) {
         say!("{line}");
+    }
+    if let Some(exposed) = config::exposed(&config::dotenv_beside(path)) {
+        complain(exposed);
     }
     say!("{} is right", path.display());
     say!("{}", compared(path, arguments, &config, builds)?);

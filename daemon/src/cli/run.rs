@@ -1,6 +1,7 @@
 //! `run`: start the daemon, wait for a signal, end it in order.
 
 use super::{Failure, load, runtime_workers};
+use crate::config;
 use crate::daemon::{Daemon, GOODBYE_SECS, Overrides, SetLogLevel, StartError};
 use crate::log::{self, Log};
 use crate::systemd;
@@ -30,6 +31,9 @@ pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> 
     let config = load(path)?;
     let log = log::start(&config.log).map_err(|error| Failure::config(error.to_string()))?;
     take_descriptors();
+    if let Some(exposed) = config::exposed(&config::dotenv_beside(path)) {
+        warn!("{exposed}");
+    }
     let overrides = Overrides {
         listen: arguments.listen,
         state: arguments.state.clone(),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::file::read_text;
@@ -76,6 +77,24 @@ impl fmt::Debug for Env {
         f.debug_set().entries(self.values.keys()).finish()
     }
 }
+
+/// What a `.env` gives away: a sentence if others than its owner may read or change it.
+pub fn exposed(dotenv: &Path) -> Option<String> {
+    let mode = std::fs::metadata(dotenv).ok()?.permissions().mode();
+    let what = match mode & OTHERS {
+        0 => return None,
+        bits if bits & 0o022 != 0 => "changed",
+        _ => "read",
+    };
+    let shown = dotenv.display();
+    Some(format!(
+        "{shown} holds secrets and can be {what} by others (mode {:03o}): chmod 600 {shown}",
+        mode & 0o777
+    ))
+}
+
+/// Everything for everybody, and a group that writes; one that reads is how services share a file.
+const OTHERS: u32 = 0o027;
 
 fn read_dotenv(path: &Path) -> Result<Option<String>, Problem> {
     match read_text(path, DOTENV_BYTES) {
@@ -191,6 +210,26 @@ mod tests {
 
     fn parsed(text: &str) -> Result<BTreeMap<String, Secret>, String> {
         parse_dotenv(text, Path::new(".env")).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn an_env_file_that_others_may_read_or_change_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        assert_eq!(exposed(&path), None, "there is none");
+        std::fs::write(&path, "A=b").unwrap();
+        for (mode, told) in [
+            (0o600, ""),
+            (0o640, ""),
+            (0o644, "read by others (mode 644): chmod 600"),
+            (0o660, "changed by others (mode 660): chmod 600"),
+            (0o666, "changed by others"),
+        ] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let said = exposed(&path);
+            assert_eq!(said.is_some(), !told.is_empty(), "{mode:o}");
+            assert!(said.unwrap_or_default().contains(told), "{mode:o}");
+        }
     }
 
     #[test]

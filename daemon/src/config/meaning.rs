@@ -3,6 +3,7 @@
 //! A refusal says what would be right, in words that follow the key's path.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use super::page::Text;
 use super::table::Refusal;
@@ -21,6 +22,12 @@ const WORD_CHARS: usize = 40;
 /// Longest language tag; RFC 5646 wants at least 35.
 const LANGUAGE_CHARS: usize = 35;
 
+/// Digits of a number with its country, by E.164 and in practice.
+const FULL_NUMBER: RangeInclusive<usize> = 7..=15;
+
+/// Digits of a short code.
+const SHORT_CODE: RangeInclusive<usize> = 3..=6;
+
 /// DNS allows no longer name.
 const HOST_CHARS: usize = 253;
 
@@ -34,6 +41,7 @@ pub(super) fn listen(text: &Text) -> Result<SocketAddr, Refusal> {
         return Ok(address);
     }
     let hint = match text.text.rsplit_once(':') {
+        Some((_, port)) if port_of(port).is_none() => "a port is a number up to 65535".to_owned(),
         Some(("", port)) => {
             format!("write \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for every address")
         }
@@ -280,8 +288,12 @@ pub(super) fn name_refused(name: &str) -> Option<Refusal> {
 
 /// What is wrong with the number in `[numbers."…"]`: it must look as the carrier writes it, or it would never match.
 pub(super) fn number_refused(number: &str) -> Option<Refusal> {
-    let digits = number.strip_prefix('+').unwrap_or(number);
-    let plain = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    // Short codes have no country; anything longer comes with it, and a key without would never match.
+    let plain = match number.strip_prefix('+') {
+        Some(digits) => (3..=15).contains(&digits.len()) && all_digits(digits),
+        None => SHORT_CODE.contains(&number.len()) && all_digits(number),
+    };
     let named = ["client:", "sip:"].iter().any(|scheme| {
         number.strip_prefix(scheme).is_some_and(|rest| {
             !rest.is_empty()
@@ -292,13 +304,61 @@ pub(super) fn number_refused(number: &str) -> Option<Refusal> {
     if plain || named {
         return None;
     }
-    let kept: String = number
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '+')
-        .collect();
-    let hint = (kept.len() > 3).then(|| format!("write [numbers.\"{kept}\"]"));
     Some((
-        "a number is `+`, country and number, in digits only".to_owned(),
-        hint,
+        "a number is `+`, country and number, in digits only; a short code is 3 to 6 digits"
+            .to_owned(),
+        number_hint(number),
     ))
+}
+
+/// How a number would be written, if it can be told.
+fn number_hint(number: &str) -> Option<String> {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    let is_named = number.chars().any(char::is_alphabetic);
+    let abroad = match digits.strip_prefix("00") {
+        Some(abroad) if !number.trim_start().starts_with('+') => abroad,
+        _ => &digits,
+    };
+    if is_named || !FULL_NUMBER.contains(&abroad.len()) {
+        return None;
+    }
+    Some(if abroad.starts_with('0') {
+        "write it with its country and without the first 0, like \"+15550100\"".to_owned()
+    } else {
+        format!("write [numbers.\"+{abroad}\"]")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_would_never_match_is_refused_with_one_that_would() {
+        for (number, hint) in [
+            ("15550100", Some("write [numbers.\"+15550100\"]")),
+            ("0043 1 555 77", Some("write [numbers.\"+43155577\"]")),
+            ("+43 (1) 555-77", Some("write [numbers.\"+43155577\"]")),
+            (
+                "0664 555 777",
+                Some("write it with its country and without the first 0, like \"+15550100\""),
+            ),
+            ("12", None),
+            ("sip:", None),
+            ("jane", None),
+        ] {
+            let refused = number_refused(number).map(|(_, hint)| hint);
+            assert_eq!(refused, Some(hint.map(str::to_owned)), "{number}");
+        }
+        for number in [
+            "+15550100",
+            "+1555",
+            "112",
+            "555123",
+            "client:jane",
+            "sip:desk@example.com",
+        ] {
+            assert_eq!(number_refused(number), None, "{number}");
+        }
+    }
 }

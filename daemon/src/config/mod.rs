@@ -31,12 +31,13 @@ mod watch;
 mod wording;
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 pub use diff::{Change, Diff, Takes};
-pub use env::{DOTENV_BYTES, Env};
+pub use env::{DOTENV_BYTES, Env, exposed};
 pub use expand::SECRET_FILE_BYTES;
 pub use keys::MEDIA_THREADS_AUTO;
 pub use lent::{LENT_URL_FILE, lent_url, public_url};
@@ -147,6 +148,14 @@ fn syntax(page: &Page<'_>, error: &toml::de::Error) -> Problem {
             ("this is no value", Some("put text in quotes".to_owned()))
         }
         None | Some('\n' | '\r') if before.ends_with('=') => ("the value is missing", None),
+        _ if error.message() == "duplicate key" => {
+            let hint = first_of_two(text, &span).map(|line| format!("the first is in line {line}"));
+            ("this stands here a second time", hint)
+        }
+        _ if unquoted_number(text, span.start).is_some() => (
+            "a number must be in quotes",
+            unquoted_number(text, span.start).map(|number| format!("write [numbers.\"{number}\"]")),
+        ),
         _ => (
             error
                 .message()
@@ -155,6 +164,36 @@ fn syntax(page: &Page<'_>, error: &toml::de::Error) -> Problem {
         ),
     };
     page.source.problem(span, false, message, hint)
+}
+
+/// The line of the key or table that stands at `again` a second time.
+fn first_of_two(text: &str, again: &Range<usize>) -> Option<usize> {
+    let key = text.get(again.clone())?.trim();
+    let before = text.get(..again.start)?;
+    let own = before.matches('\n').count();
+    let lines: Vec<&str> = text.lines().take(own + 1).map(str::trim).collect();
+    let header = |line: &str| line.split('#').next().unwrap_or("").trim().to_owned();
+    let earlier = lines.get(..own)?.iter().enumerate();
+    let found = if lines.get(own)?.starts_with('[') {
+        let wanted = header(lines[own]);
+        earlier.rev().find(|(_, line)| header(line) == wanted)
+    } else {
+        // Only in the same table.
+        let mut same = earlier.rev().take_while(|(_, line)| !line.starts_with('['));
+        same.find(|(_, line)| {
+            let after = line.strip_prefix(key).map(str::trim_start);
+            after.is_some_and(|after| after.starts_with(['=', '.']))
+        })
+    };
+    found.map(|(line, _)| line + 1)
+}
+
+/// The number in `[numbers.+15550100]`, where TOML takes no `+` without quotes.
+fn unquoted_number(text: &str, at: usize) -> Option<&str> {
+    let from = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(from..)?.lines().next()?.trim();
+    let number = line.strip_prefix("[numbers.")?.split(']').next()?;
+    number.starts_with('+').then_some(number)
 }
 
 /// The folder a file lies in; `.` for a bare name.
