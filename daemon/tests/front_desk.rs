@@ -283,6 +283,12 @@ fn a_caller_who_is_not_answered_may_leave_a_message_and_need_not() {
     );
     let messages = std::fs::read_dir(daemon.folder().path().join("messages")).unwrap();
     assert_eq!(messages.count(), 0, "a message that nobody left");
+    let variables = daemon.json(&format!(
+        "/audio/api/logs/?event=variable&call={}",
+        report.call_sid
+    ));
+    let variables = variables["logs"].to_string();
+    assert!(!variables.contains(".wav"), "{variables}");
 }
 
 #[test]

@@ -249,8 +249,14 @@ impl Visit<'_> {
                     }
                 }
                 Event::SpeechStart => {
-                    if let Some(recording) = &mut self.recording {
-                        recording.speech();
+                    if let Some(recording) = &mut self.recording
+                        && recording.speech()
+                        && let Kind::Voicemail(voicemail) =
+                            &self.desk.flow.nodes[self.walk.at()].kind
+                    {
+                        // Not before, for it would name a file that goes away if he says nothing; and not later: he may
+                        // hang up in the middle, and then nothing more can be written down.
+                        self.call.set(&voicemail.into, recording.name()).await?;
                     }
                 }
                 Event::Cancelled {
@@ -372,8 +378,6 @@ impl Visit<'_> {
         match made {
             Ok(mut recording) => {
                 recording.awaited = said + usize::from(voicemail.beep);
-                // Known from now on: he may hang up in the middle, and then nothing more can be written down.
-                self.call.set(&voicemail.into, recording.name()).await?;
                 self.recording = Some(recording);
                 self.call.hear_audio(true).await?;
                 if voicemail.beep {

@@ -79,10 +79,10 @@ impl Recording {
         }
     }
 
-    /// He begins to speak, whether the tone has come or not.
-    pub(crate) fn speech(&mut self) {
+    /// He begins to speak, whether the tone has come or not. True for the first time: from now on there is a message.
+    pub(crate) fn speech(&mut self) -> bool {
         self.began = true;
-        self.spoke = true;
+        !std::mem::replace(&mut self.spoke, true)
     }
 
     /// Whether there is no room for more.
