@@ -383,3 +383,37 @@ fn where_carriers_sign_a_page_brings_the_token_of_its_own_call() {
     );
     assert_eq!(upgrade(path, ours), 101);
 }
+
+#[test]
+fn an_address_without_a_page_is_told_to_people_in_a_page_and_to_programs_in_json() {
+    let daemon = Daemon::start("");
+    let html = "Accept: text/html,application/xhtml+xml\r\n";
+    for (accept, kind, words) in [
+        (html, "text/html; charset=utf-8", "There is no such page"),
+        (
+            "",
+            "application/problem+json",
+            "there is nothing at /nonesuch",
+        ),
+    ] {
+        let (status, head, body) = get(&daemon, "/nonesuch", accept);
+        assert_eq!((status, head["content-type"].as_str()), (404, kind));
+        assert!(body.contains(words), "{body}");
+    }
+}
+
+#[test]
+fn the_numbers_come_in_the_format_that_is_asked_for() {
+    let daemon = Daemon::start("");
+    for (accept, kind) in [
+        (
+            "Accept: application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3\r\n",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+    ] {
+        let (status, head, body) = get(&daemon, "/metrics", accept);
+        assert_eq!((status, head["content-type"].as_str()), (200, kind));
+        assert_eq!(body.ends_with("# EOF\n"), kind.starts_with("application"));
+    }
+}

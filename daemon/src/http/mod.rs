@@ -296,13 +296,7 @@ async fn route(
                 problem(StatusCode::METHOD_NOT_ALLOWED, &detail),
             )
         }
-        _ => (
-            "unknown",
-            problem(
-                StatusCode::NOT_FOUND,
-                &format!("there is nothing at {path}"),
-            ),
-        ),
+        _ => ("unknown", pages::nowhere(&request)),
     }
 }
 

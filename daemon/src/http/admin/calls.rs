@@ -6,7 +6,7 @@ use crate::carrier::twilio::form;
 use crate::http::answer::Answer;
 use crate::http::api::{Edge, moment, read};
 use crate::http::desk::Desk;
-use crate::http::pages::{Reader, head, sentence};
+use crate::http::pages::{Reader, happened, head, sentence};
 use crate::http::update;
 use crate::store::{CallQuery, CallRecord, Event, EventQuery, Page as Rows, is_final};
 use hyper::body::Incoming;
@@ -257,13 +257,11 @@ fn happened(reader: &Reader, events: &Rows<Event>) -> Markup {
                         tr {
                             td.time data-label=(logs.date) { (time(event.at_ms)) }
                             td data-label=(logs.event) { span.badge { (event.event) } }
-                            td.words data-label=(logs.text) { (event.text) }
+                            td.words data-label=(logs.text) { (happened::words(event, logs)) }
                             td.number data-label=(logs.duration) {
                                 @if event.audio_ms > 0 { (length(event.audio_ms)) }
                             }
-                            td.name data-label=(words.detail) {
-                                @if !event.detail.is_null() { (event.detail) }
-                            }
+                            td.particulars data-label=(words.detail) { (happened::particulars(event)) }
                         }
                     }
                 }

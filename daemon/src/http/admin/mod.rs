@@ -20,7 +20,7 @@ use super::answer::{Answer, problem};
 use super::body;
 use super::cookie::Transport;
 use super::desk::Desk;
-use super::pages::{At, Page, Reader, page_with, see, sentence, sign_in_first};
+use super::pages::{self, At, Page, Reader, page_with, see, sentence, sign_in_first};
 use super::update::Actor;
 use crate::accounts::SignedIn;
 use crate::carrier::twilio::form::{self, Params};
@@ -91,10 +91,7 @@ pub(super) async fn route(
                 problem(StatusCode::METHOD_NOT_ALLOWED, &detail),
             )
         }
-        _ => (
-            "unknown",
-            problem(StatusCode::NOT_FOUND, "there is no such page"),
-        ),
+        _ => ("unknown", pages::nowhere(&request)),
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::api;
 use super::super::desk::Desk;
 use super::locales::{LogsWords, Words};
 use super::stream::state;
-use super::{At, Page, Reader, head, let_in, page, sentence, url};
+use super::{At, Page, Reader, happened, head, let_in, page, sentence, url};
 use crate::carrier::twilio::form::{self, Params};
 use crate::store::Event;
 use hyper::Request;
@@ -189,7 +189,7 @@ fn row(event: &Event, words: &LogsWords) -> Markup {
         tr data-row=(api::log(event)) {
             td.time data-label=(words.date) { time datetime=(time) title=(time) { (plain) } }
             td data-label=(words.event) { span.badge { (event.event) } }
-            td.words data-label=(words.text) { (event.text) }
+            td.words data-label=(words.text) { (happened::words(event, words)) }
             td.number data-label=(words.duration) {
                 @if event.audio_ms > 0 { (format!("{:.2} s", event.audio_ms as f64 / 1000.0)) }
             }
@@ -217,6 +217,9 @@ fn call_card(words: &Words) -> Markup {
                     button.main #call-start type="button" { (words.start) }
                     button.danger #call-stop type="button" disabled { (words.stop) }
                 }
+                div.actions.sample {
+                    button #call-sample type="button" disabled { (words.sample) }
+                }
                 p.state #call-state role="status" { (words.idle) }
                 div.help #call-help hidden {
                     p #call-help-text {}
@@ -236,9 +239,6 @@ fn call_card(words: &Words) -> Markup {
                 ol.captions #captions aria-live="polite" aria-labelledby="captions-title" tabindex="0" {}
                 div.pad role="group" aria-label=(words.digits) {
                     @for key in KEYS { button type="button" data-digit=(key) disabled { (key) } }
-                }
-                div.actions.sample {
-                    button #call-sample type="button" disabled { (words.sample) }
                 }
                 h3.label #console-title { (words.console) }
                 ol.console #console role="log" aria-labelledby="console-title" tabindex="0" {}

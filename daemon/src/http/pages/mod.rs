@@ -17,6 +17,7 @@
 //! refuse a string where HTML is expected. Everything works without scripts as far as it can.
 
 mod assets;
+pub(in crate::http) mod happened;
 mod locales;
 mod logs;
 mod reader;
@@ -28,7 +29,7 @@ pub(super) use reader::Reader;
 pub(super) use stream::stream;
 
 use super::access::{Wish, admit};
-use super::answer::{Answer, with_type};
+use super::answer::{Answer, problem, with_type};
 use super::desk::Desk;
 use crate::carrier::twilio::form;
 use hyper::header::{
@@ -93,11 +94,9 @@ pub(super) fn let_in<B>(
         return Ok(());
     };
     let headers = request.headers();
-    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    let reads_html = accepted.is_some_and(|kinds| kinds.contains("text/html"));
     Err(match refusal.status() {
         _ if headers.contains_key(AUTHORIZATION) => refusal,
-        StatusCode::UNAUTHORIZED if reads_html => Box::new(sign_in_first(request)),
+        StatusCode::UNAUTHORIZED if reads_html(request) => Box::new(sign_in_first(request)),
         StatusCode::UNAUTHORIZED => refusal,
         status => {
             let frame = &reader.words().frame;
@@ -171,6 +170,29 @@ pub(super) fn sentence(status: StatusCode, reader: &Reader, title: &str, text: &
         body,
     };
     page_with(status, reader, page)
+}
+
+/// There is nothing at this address: a page for a browser, and for a program what the API would answer.
+pub(super) fn nowhere<B>(request: &Request<B>) -> Answer {
+    if reads_html(request) {
+        let reader = Reader::of(request);
+        let frame = &reader.words().frame;
+        return sentence(
+            StatusCode::NOT_FOUND,
+            &reader,
+            frame.nowhere_title,
+            frame.nowhere,
+        );
+    }
+    let detail = format!("there is nothing at {}", request.uri().path());
+    problem(StatusCode::NOT_FOUND, &detail)
+}
+
+/// Whether somebody sits in front of it.
+fn reads_html<B>(request: &Request<B>) -> bool {
+    let accepted = request.headers().get(ACCEPT);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 /// `GET /`: whoever opens the bare address wants the page.

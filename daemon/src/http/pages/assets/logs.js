@@ -52,6 +52,15 @@ function time(stamp) {
   return element("time", { datetime: stamp, title: stamp }, Number.isNaN(when.valueOf()) ? stamp : clock.format(when));
 }
 
+// What the agent said, with what of it was not heard struck out, as the server does it.
+function spoken({ event, response_text: text, detail }) {
+  if (event !== "said") return [text];
+  if (!text) return [element("span", { class: "soft" }, words.sound)];
+  const heard = detail?.whole === false ? detail.heard : null;
+  if (typeof heard !== "string" || !text.startsWith(heard) || heard === text) return [text];
+  return [heard, element("s", { class: "unheard", title: words.unheard }, text.slice(heard.length))];
+}
+
 function build(row) {
   const made = document.createElement("tr");
   const open = element("button", { type: "button", class: `badge ${KINDS[row.event] ?? ""}`, "aria-label": say(words.open, row.event) }, row.event);
@@ -60,7 +69,7 @@ function build(row) {
   made.append(
     cell(labels[0], "time", time(row.timestamp)),
     cell(labels[1], "", open),
-    cell(labels[2], "words", row.response_text),
+    cell(labels[2], "words", ...spoken(row)),
     cell(labels[3], "number", row.audio_length > 0 ? say(words.seconds, seconds.format(row.audio_length)) : ""),
     cell(labels[4], "name", call),
     cell(labels[5], "name", row.ip_address),

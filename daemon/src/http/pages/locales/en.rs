@@ -16,6 +16,8 @@ pub(in crate::http) const EN: Words = Words {
         dark: "Dark",
         not_here_title: "Not from here",
         not_here: "This page answers on the daemon's own machine only: open it as http://localhost there.",
+        nowhere_title: "There is no such page",
+        nowhere: "Nothing is kept at this address. The pages are those above.",
     },
     logs: LogsWords {
         title: "Audio log history",
@@ -26,6 +28,8 @@ pub(in crate::http) const EN: Words = Words {
         sid: "Twilio SID",
         ip: "IP",
         none: "Nothing here yet. Make a call: what happens in it appears here.",
+        sound: "♪ (sound without words)",
+        unheard: "Not heard: the caller interrupted",
         bad_filter: "The filter cannot be read: dates are written 2026-11-23.",
         any: "Any",
         search: "Text contains",

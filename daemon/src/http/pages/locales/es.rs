@@ -16,6 +16,8 @@ pub(in crate::http) const ES: Words = Words {
         dark: "Oscuro",
         not_here_title: "Desde aquí no",
         not_here: "Esta página solo responde en la máquina donde se ejecuta el programa: ábrala allí como http://localhost.",
+        nowhere_title: "Esta página no existe",
+        nowhere: "En esta dirección no hay nada. Las páginas son las de arriba.",
     },
     logs: LogsWords {
         title: "Historial de logs de audio",
@@ -26,6 +28,8 @@ pub(in crate::http) const ES: Words = Words {
         sid: "Twilio SID",
         ip: "IP",
         none: "Aquí no hay nada todavía. Haga una llamada: lo que ocurra en ella aparecerá aquí.",
+        sound: "♪ (sonido sin palabras)",
+        unheard: "No se oyó: quien llamaba interrumpió",
         bad_filter: "No se entiende el filtro: las fechas se escriben 2026-11-23.",
         any: "Cualquiera",
         search: "El texto contiene",

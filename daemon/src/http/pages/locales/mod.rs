@@ -4,7 +4,7 @@
 //! A word for a script is handed to it with the page, in a `data-words` attribute, as JSON.
 
 mod admin;
-mod en;
+pub(super) mod en;
 mod es;
 
 pub(in crate::http) use en::EN;
@@ -37,6 +37,8 @@ pub(in crate::http) struct FrameWords {
     pub(in crate::http) dark: &'static str,
     pub(in crate::http) not_here_title: &'static str,
     pub(in crate::http) not_here: &'static str,
+    pub(in crate::http) nowhere_title: &'static str,
+    pub(in crate::http) nowhere: &'static str,
 }
 
 /// The page of logs.
@@ -50,6 +52,8 @@ pub(in crate::http) struct LogsWords {
     pub(in crate::http) sid: &'static str,
     pub(in crate::http) ip: &'static str,
     pub(in crate::http) none: &'static str,
+    pub(in crate::http) sound: &'static str,
+    pub(in crate::http) unheard: &'static str,
     pub(in crate::http) bad_filter: &'static str,
     pub(in crate::http) any: &'static str,
     pub(in crate::http) search: &'static str,
