@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use support::Daemon;
+use support::{Daemon, until};
 
 fn command(folder: &Path, words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voice-streamer"));
@@ -47,6 +47,10 @@ fn after_a_crash_what_happened_can_be_read_without_a_daemon() {
     let daemon = Daemon::start("");
     let folder = Arc::clone(daemon.folder());
     daemon.webhook("/twilio/stream/", SID, "+15550100");
+    until("the event is on the disk", || {
+        let logs = daemon.json(&format!("/audio/api/logs/?call={SID}"));
+        (!logs["logs"].as_array().unwrap().is_empty()).then_some(())
+    });
     daemon.kill();
     for words in ["calls", "logs --limit 5"] {
         let answer = command(folder.path(), words).output().unwrap();
