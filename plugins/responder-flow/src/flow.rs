@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use voice_plugin::abi::limit;
+
 /// A place in [`Flow::nodes`].
 pub(crate) type NodeId = usize;
 
@@ -182,7 +184,7 @@ pub(crate) enum Piece {
 }
 
 /// Longest text that comes out of a template, and longest note that the host keeps; what a variable adds beyond it is cut.
-const FILLED_BYTES: usize = 4000;
+const FILLED_BYTES: usize = limit::NOTE_BYTES;
 /// Most keys that the host presses at once.
 const KEYS_MOST: usize = 64;
 /// What a number looks like, for sentences.

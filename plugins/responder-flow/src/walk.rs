@@ -13,6 +13,8 @@ mod asked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use voice_plugin::abi::limit;
+
 use crate::flow::{
     Collect, Flow, Kind, Menu, NUMBER, NodeId, Patience, Prompt, is_number, keys_of,
 };
@@ -21,7 +23,7 @@ use crate::words;
 /// Nodes walked through in one call; a caller who presses keys for hours is thanked and let go.
 const STEPS_MOST: u32 = 10_000;
 /// Longest value of a variable; more of it is cut.
-const VALUE_BYTES: usize = 1000;
+const VALUE_BYTES: usize = limit::VALUE_BYTES;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

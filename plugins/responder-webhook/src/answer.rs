@@ -2,13 +2,14 @@
 //! `Content-Type` tells. Pure; `schema/answer.json` says the same for machines.
 
 use serde::Deserialize;
+use voice_plugin::abi::limit;
 
 /// Longest answer taken, in all: an hour of speech.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// Longest line of a stream.
 const MAX_LINE_BYTES: usize = 64 << 10;
 /// Longest text for the voice at once; a longer one is given in pieces, which the host cuts at sentences.
-pub(crate) const MAX_SAY_BYTES: usize = 4000;
+pub(crate) const MAX_SAY_BYTES: usize = limit::TEXT_BYTES;
 /// Things to do in one answer.
 const MAX_ACTIONS: usize = 100;
 
