@@ -161,14 +161,14 @@ impl Walk {
                         None => voicemail.empty,
                     };
                     match file {
-                        // The record has it since the recording began.
+                        // The record has had it since his first word, and has none of a message without a word.
                         Some(file) => {
                             self.in_a_row = 0;
                             self.know(&voicemail.into, file);
                         }
                         None => {
                             self.in_a_row += 1;
-                            self.set(&voicemail.into, String::new());
+                            self.know(&voicemail.into, String::new());
                         }
                     }
                     self.go_on(to);

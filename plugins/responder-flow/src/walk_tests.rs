@@ -311,7 +311,7 @@ fn webhooks_transfers_keys_and_messages_lead_on_by_how_they_went() {
                 &[vip, "<busy", "<", "@a.wav"],
                 "[note from +15550199: a.wav  busy] [hang up]",
             ),
-            (&["{}", "@"], "[file=] [hang up]"),
+            (&["{}", "@"], "[hang up]"),
             (&["{}", "?"], "."),
         ],
     );
