@@ -55,7 +55,10 @@ pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure
             }
         };
         let mut last = print(&rows, arguments.json).unwrap_or(0);
-        while arguments.follow {
+        if !arguments.follow {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
             match ask(&remote, arguments, Some(last)).await {
                 Ok(rows) => {
@@ -73,7 +76,6 @@ pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(())
     })
 }
 
