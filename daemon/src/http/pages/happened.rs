@@ -76,12 +76,12 @@ mod tests {
             (
                 "Hello <there>.",
                 json!({"heard": "Hello", "whole": false}),
-                "Hello<s class=\"unheard\" title=\"Not heard: the caller interrupted\"> &lt;there&gt;.</s>",
+                "Hello<s class=\"unheard\" title=\"Not heard by the caller\"> &lt;there&gt;.</s>",
             ),
             (
                 "Hello.",
                 json!({"heard": "", "whole": false}),
-                "<s class=\"unheard\" title=\"Not heard: the caller interrupted\">Hello.</s>",
+                "<s class=\"unheard\" title=\"Not heard by the caller\">Hello.</s>",
             ),
             ("Hello.", json!({"heard": null, "whole": false}), "Hello."),
             ("Hello.", Value::Null, "Hello."),

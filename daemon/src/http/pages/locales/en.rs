@@ -29,7 +29,7 @@ pub(in crate::http) const EN: Words = Words {
         ip: "IP",
         none: "Nothing here yet. Make a call: what happens in it appears here.",
         sound: "♪ (sound without words)",
-        unheard: "Not heard: the caller interrupted",
+        unheard: "Not heard by the caller",
         bad_filter: "The filter cannot be read: dates are written 2026-11-23.",
         any: "Any",
         search: "Text contains",

@@ -29,7 +29,7 @@ pub(in crate::http) const ES: Words = Words {
         ip: "IP",
         none: "Aquí no hay nada todavía. Haga una llamada: lo que ocurra en ella aparecerá aquí.",
         sound: "♪ (sonido sin palabras)",
-        unheard: "No se oyó: quien llamaba interrumpió",
+        unheard: "Quien llamaba ya no lo oyó",
         bad_filter: "No se entiende el filtro: las fechas se escriben 2026-11-23.",
         any: "Cualquiera",
         search: "El texto contiene",
