@@ -147,6 +147,19 @@ impl Call {
         }
     }
 
+    /// The words of speech that does not have the floor will not come: now the length of his voice tells, as it would
+    /// with nobody who writes them down.
+    pub(super) fn words_are_lost(&mut self, now: CallTime) {
+        let Some(held) = self.held else { return };
+        if self.away.is_some() || self.own_turns || !self.may_be_stopped() {
+            return;
+        }
+        let is_certain = held.voiced_ms >= self.settings.barge_in_certain_ms;
+        if is_certain && self.transcript.is_lost_since(held.from) {
+            self.take_floor(now, held.from);
+        }
+    }
+
     /// When the agent goes on, if the caller stays silent.
     pub(super) fn resume_deadline(&self) -> Option<CallTime> {
         let held = self.held.filter(|_| self.taking_back.is_none())?;

@@ -391,14 +391,16 @@ impl Call {
         };
         spoken.progress = Progress::Lost;
         if spoken.fallbacks == 0 {
-            return self.failed("transcriber", reason);
+            self.failed("transcriber", reason);
+        } else {
+            let note = Note::TranscriberReplaced {
+                stretch,
+                transcriber: spoken.transcriber,
+                after_ms: spoken.ended.map_or(0, |ended| now.ms_since(ended)),
+                reason: bounded(reason),
+            };
+            self.note(note);
         }
-        let note = Note::TranscriberReplaced {
-            stretch,
-            transcriber: spoken.transcriber,
-            after_ms: spoken.ended.map_or(0, |ended| now.ms_since(ended)),
-            reason: bounded(reason),
-        };
-        self.note(note);
+        self.words_are_lost(now);
     }
 }

@@ -441,6 +441,39 @@ fn where_words_fail_the_length_of_his_voice_tells() {
     );
 }
 
+#[test]
+fn it_tells_also_when_they_fail_or_are_late_behind_his_last_word() {
+    draws(reader()).plays(
+        "
+        caller  ....ssssssss.................
+        words   ..............!..............
+        bot     .11111............22222222...
+        log          X        Fr
+        log                   k
+        log                   b
+        ",
+    );
+    draws(hasty()).plays(
+        "
+        caller  ....ssssssss.................
+        words   .............................
+        bot     .11111..............22222222.
+        log          X           F
+        log                      k
+        log                      b
+        log                      r
+        ",
+    );
+    draws(hasty()).plays(
+        "
+        caller  ....sss......................
+        words   .............................
+        bot     .11111.......11111...........
+        log          X      R
+        ",
+    );
+}
+
 // The doors.
 
 fn at(ms: u64) -> CallTime {
