@@ -24,7 +24,7 @@ const TOKENS_MOST: usize = 224;
 const REPEATS: usize = 4;
 /// Above this likelihood that nobody spoke, and with a text below [`SURE_LEAST`], there were no words. Whisper's own program
 /// says 0.6 and -1.0; but it does not hear single coughs, of which both models make laughter ("Ha ha ha") at 0.45 to 0.63
-/// and -0.9 or less. Of 150 prompts and 40 single words of two people none has more than 0.37 with a text below -0.5.
+/// and -0.9 or less. Of some 150 prompts and 38 single words of two people none has more than 0.37 with a text below -0.5.
 const NO_SPEECH: f32 = 0.4;
 /// See [`NO_SPEECH`].
 const SURE_LEAST: f32 = -0.8;
