@@ -404,6 +404,10 @@ async function silent() {
   return page;
 }
 
+// How like two recordings of one voice must be. Another voice is 0.23 to 0.30, the same one 1.00, and 0.82 where the
+// browser on a full machine lost one buffer of what it recorded.
+const ALIKE = 0.7;
+
 let other = null;
 daemon = await Daemon.start(binary, root, (text) => swapped(impatient(text)));
 {
@@ -426,7 +430,7 @@ daemon = await Daemon.start(binary, root, impatient);
     const [one, two] = await prompted(page, 2, 2);
     first = one;
     const [same, unlike] = [sameVoice(one, two), sameVoice(one, other)];
-    that(same > 0.85 && unlike < 0.5, `same ${same.toFixed(2)}, unlike ${unlike.toFixed(2)}`);
+    that(same > ALIKE && unlike < 0.5, `same ${same.toFixed(2)}, unlike ${unlike.toFixed(2)}`);
     return `same ${same.toFixed(2)}, unlike ${unlike.toFixed(2)}`;
   });
 
@@ -436,7 +440,7 @@ daemon = await Daemon.start(binary, root, impatient);
     const at = await heardSecs(page);
     const [, next] = await prompted(page, at, 2);
     const [old, now] = [sameVoice(first, next), sameVoice(other, next)];
-    that(now > 0.85 && old < 0.5, `like the old ${old.toFixed(2)}, like the new ${now.toFixed(2)}`);
+    that(now > ALIKE && old < 0.5, `like the old ${old.toFixed(2)}, like the new ${now.toFixed(2)}`);
     return `like the old ${old.toFixed(2)}, like the new ${now.toFixed(2)}`;
   });
 
