@@ -26,6 +26,9 @@ fn resident_mb(daemon: &Daemon) -> f64 {
 /// Half of what a frame lasts, in microseconds: callers that send later than this say that the machine is overcommitted.
 const BUSY_US: u64 = 10_000;
 
+/// What may stay when all is over, calls' own sound and records among it: less than a megabyte for each edit.
+const KEPT_MB: f64 = 40.0;
+
 #[test]
 fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
     const CALLS: usize = 50;
@@ -53,6 +56,7 @@ fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
         .unwrap()
     });
     begun.recv_timeout(support::DEADLINE).unwrap();
+    let before = resident_mb(&edited.daemon);
     let mut memory = Vec::new();
     let began = Instant::now();
     for n in 0..EDITS {
@@ -86,10 +90,9 @@ fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
         "all talk to the last edit"
     );
     let report = talking.join().unwrap();
-    let (after_ten, after_all) = (memory[9], memory[EDITS - 1]);
     println!(
         "{EDITS} edits in {edits_took:?} while {} calls talked: {} dropped, {} underruns, {} answers; \
-         {after_ten:.1} MB after ten edits, {after_all:.1} MB after all, {:.1} MB at most; generator late p99 {} us",
+         {before:.1} MB before them, {:.1} MB at most; generator late p99 {} us",
         report.set_up,
         report.dropped,
         report.underruns,
@@ -112,10 +115,6 @@ fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
     );
     assert!(edited.attempts("applied") + edited.attempts("unchanged") >= EDITS as u64);
     assert_eq!(edited.attempts("refused"), 0);
-    assert!(
-        after_all - after_ten < 20.0,
-        "memory does not settle: {memory:?}"
-    );
     // What nobody needs is closed once its calls are over; what is open is what is in force.
     until("old generations are closed", || {
         let log = edited.daemon.log();
@@ -125,5 +124,13 @@ fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
         );
         (opened - closed == 5).then(|| println!("{opened} generations opened, {closed} closed"))
     });
+    // While calls talk, a generation lives for as long as one of them has said nothing since, so that how much memory there is
+    // depends on who speaks when. What counts is what stays: of fifty generations less than an engine's 5 MB each.
+    let after = resident_mb(&edited.daemon);
+    println!("{after:.1} MB when all is over");
+    assert!(
+        after - before < KEPT_MB,
+        "memory is kept: {before:.1} MB before, {after:.1} MB when all is over; meanwhile {memory:.1?}"
+    );
     edited.daemon.is_whole();
 }
