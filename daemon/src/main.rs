@@ -7,18 +7,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Blocks of plugins from which on the system has each back the moment it is freed.
-///
-/// Plugins allocate with the C library, which begins with this rule and gives it up after the first freed block: by its
-/// default, engines of a few megabytes each that come and go with the configuration left a hundred behind.
-#[cfg(target_env = "gnu")]
-const WHOLE_BLOCK_BYTES: i32 = 256 << 10;
-
 fn main() -> ExitCode {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: sets a number in the C library; no other thread runs yet. Where it is refused nothing changes.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, WHOLE_BLOCK_BYTES);
-    }
+    voice_streamer::plugin::give_back_whole_blocks();
     voice_streamer::cli::main()
 }

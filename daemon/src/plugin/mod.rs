@@ -19,6 +19,7 @@ mod describe;
 mod elf;
 mod error;
 mod generation;
+mod heap;
 mod host;
 mod keep;
 mod library;
@@ -39,5 +40,6 @@ pub use error::{
     CatalogError, CheckError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError,
 };
 pub use generation::{CATALOG_DEADLINE, CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
+pub use heap::give_back_whole_blocks;
 pub use library::{LOAD_DEADLINE, Library, resident_builds};
 pub use stream::{Record, Stream};
