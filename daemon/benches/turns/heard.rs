@@ -65,7 +65,9 @@ impl Clip {
             end_of_turn_ms: settings.end_of_turn_ms - PAUSE_MS,
             ..settings.clone()
         };
-        let tried = Reference::of(&verdicts(&alone), &hasty);
+        let tried = Reference::of(&verdicts(&alone), &hasty, |frame| {
+            CallTime::from_ms(FRAME_MS * (1 + frame as u64))
+        });
         let fits = samples.len() <= most && tried.holds.len() == 1 && tried.turns == 1;
         fits.then(|| Clip {
             sound: sound.into(),
@@ -90,7 +92,9 @@ fn verdicts(said: &[u8]) -> Vec<bool> {
         .collect()
 }
 
-/// The core by itself, to which an agent speaks who never comes to an end: what it decides at these verdicts.
+/// The core by itself, to which an agent speaks who never comes to an end: what it decides at these verdicts, if the frames
+/// come when they come. The core measures pauses by the clock: a pause between two frames of which the first was late is
+/// shorter than the frames in it, and may be none.
 struct Reference {
     /// Frames at which the agent was stopped.
     holds: Vec<usize>,
@@ -99,7 +103,7 @@ struct Reference {
 }
 
 impl Reference {
-    fn of(verdicts: &[bool], settings: &Settings) -> Reference {
+    fn of(verdicts: &[bool], settings: &Settings, came: impl Fn(usize) -> CallTime) -> Reference {
         let mut call = Call::new(Settings {
             greeting: Some("…".into()),
             mark_grace_ms: u64::MAX / 2000,
@@ -111,7 +115,7 @@ impl Reference {
         };
         call.start(CallTime(0));
         for (frame, &voiced) in verdicts.iter().enumerate() {
-            let now = CallTime::from_ms(FRAME_MS * (1 + frame as u64));
+            let now = came(frame);
             call.handle_timeout(now);
             reference.drain(&mut call, now, frame);
             call.handle_input(now, Input::Heard { voiced });
@@ -204,8 +208,12 @@ impl Figures {
             // Some silence before it, as the core has heard it.
             let heard_from = first.saturating_sub(20);
             let heard = &verdicts[heard_from..until];
-            let holds = Reference::of(heard, settings).holds;
-            let Some(deciding) = holds.first() else {
+            let began = report.said_at[heard_from];
+            let reference = Reference::of(heard, settings, |frame| {
+                let since = report.said_at[heard_from + frame].duration_since(began);
+                CallTime(CallTime::from_ms(FRAME_MS).0 + micros(since))
+            });
+            let Some(deciding) = reference.holds.first() else {
                 self.not_cleared += 1;
                 continue;
             };
