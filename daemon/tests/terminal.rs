@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use support::{Daemon, until};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use support::{DEADLINE, Daemon, until};
 
 fn command(folder: &Path, words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voice-streamer"));
@@ -52,7 +52,8 @@ fn after_a_crash_what_happened_can_be_read_without_a_daemon() {
         (!logs["logs"].as_array().unwrap().is_empty()).then_some(())
     });
     daemon.kill();
-    for words in ["calls", "logs --limit 5"] {
+    let by_folder = format!("calls --state {}", folder.path().join("state").display());
+    for words in ["calls", "logs --limit 5", by_folder.as_str()] {
         let answer = command(folder.path(), words).output().unwrap();
         let (said, complaint) = (
             String::from_utf8_lossy(&answer.stdout),
@@ -67,4 +68,81 @@ fn after_a_crash_what_happened_can_be_read_without_a_daemon() {
     }
     let reload = command(folder.path(), "reload").output().unwrap();
     assert_eq!(reload.status.code(), Some(69), "only reading needs nobody");
+}
+
+/// A command that goes on, and what it prints.
+struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Running {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (told, lines) = mpsc::channel();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let readers: [Box<dyn Read + Send>; 2] = [Box::new(out), Box::new(err)];
+        for reader in readers {
+            let told = told.clone();
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(reader).lines().map_while(Result::ok);
+                while lines.next().is_some_and(|line| told.send(line).is_ok()) {}
+            });
+        }
+        Running { child, lines }
+    }
+
+    /// Every line up to the one with these words in it.
+    #[track_caller]
+    fn says(&self, words: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(DEADLINE);
+            said.push(line.unwrap_or_else(|_| panic!("no {words:?} in {said:#?}")));
+            if said.last().is_some_and(|line| line.contains(words)) {
+                return said;
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn who_follows_the_log_outlives_the_daemon_and_misses_nothing() {
+    const BEFORE: &str = "CA00000000000000000000000000000081";
+    const AFTER: &str = "CA00000000000000000000000000000082";
+    let daemon = Daemon::start("");
+    let folder = Arc::clone(daemon.folder());
+    // By its folder: the next daemon has another port.
+    let state = folder.path().join("state");
+    let words = format!(
+        "logs --follow --event call_opened --state {}",
+        state.display()
+    );
+    let follower = Running::start(command(folder.path(), &words));
+    daemon.webhook("/twilio/stream/", BEFORE, "+15550100");
+    follower.says(BEFORE);
+    daemon.kill();
+    follower.says("waiting for it");
+    let daemon = Daemon::again(&folder);
+    daemon.webhook("/twilio/stream/", AFTER, "+15550100");
+    let said = follower.says(AFTER);
+    assert!(
+        said.iter().any(|line| line.contains("answers again")),
+        "{said:#?}"
+    );
+    assert!(
+        !said.iter().any(|line| line.contains(BEFORE)),
+        "told twice: {said:#?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! `calls`: the calls of the running daemon as a table, or as JSON lines; of the last one that ran, if none does.
 
-use super::remote::{Remote, field, left_behind};
+use super::remote::{Which, field};
 use super::{Failure, runtime};
 use clap::Args;
 use std::path::Path;
@@ -19,13 +19,11 @@ pub(super) struct CallsArguments {
     #[arg(long)]
     json: bool,
 
-    /// The daemon's address instead of the configuration's
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    which: Which,
 }
 
 pub(super) fn calls(path: &Path, arguments: &CallsArguments) -> Result<(), Failure> {
-    let remote = Remote::new(path, arguments.url.as_deref())?;
     let mut query = vec![("limit", arguments.limit.to_string())];
     query.extend(
         arguments
@@ -33,10 +31,12 @@ pub(super) fn calls(path: &Path, arguments: &CallsArguments) -> Result<(), Failu
             .iter()
             .map(|status| ("status", status.clone())),
     );
-    let rows = match runtime()?.block_on(remote.get("/api/calls/", &query)) {
+    let which = &arguments.which;
+    let asked = runtime()?.block_on(async { which.remote(path)?.get("/api/calls/", &query).await });
+    let rows = match asked {
         Ok(answer) => answer["calls"].as_array().cloned().unwrap_or_default(),
         Err(failure) => {
-            let left = left_behind(path, arguments.url.as_deref(), failure)?;
+            let left = which.left_behind(path, failure)?;
             let rows = left.calls(arguments.status.as_deref(), arguments.limit);
             rows.map_err(|error| Failure::failed(error.to_string()))?
         }

@@ -1,7 +1,7 @@
 //! `logs`: what happened in the calls of the running daemon, newest last, and on as it happens with `--follow`; in those of
 //! the last one that ran, if none does. A follower outlives the daemon and goes on with the next.
 
-use super::remote::{Remote, field, left_behind};
+use super::remote::{Remote, Which, field};
 use super::stdout::complain;
 use super::{Failure, runtime};
 use clap::Args;
@@ -34,18 +34,18 @@ pub(super) struct LogsArguments {
     #[arg(long)]
     json: bool,
 
-    /// The daemon's address instead of the configuration's
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    which: Which,
 }
 
 pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure> {
-    let remote = Remote::new(path, arguments.url.as_deref())?;
+    let which = &arguments.which;
     runtime()?.block_on(async {
+        let mut remote = which.remote(path);
         let (rows, mut answers) = match ask(&remote, arguments, None).await {
             Ok(rows) => (rows, true),
             Err(failure) => {
-                let left = left_behind(path, arguments.url.as_deref(), failure)?;
+                let left = which.left_behind(path, failure)?;
                 let (event, call) = (arguments.event.as_deref(), arguments.call.as_deref());
                 let rows = left.events(event, call, arguments.limit);
                 (
@@ -60,6 +60,9 @@ pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure
         }
         loop {
             tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
+            if !answers && which.is_by_folder() {
+                remote = which.remote(path);
+            }
             match ask(&remote, arguments, Some(last)).await {
                 Ok(rows) => {
                     if !std::mem::replace(&mut answers, true) {
@@ -80,7 +83,7 @@ pub(super) fn logs(path: &Path, arguments: &LogsArguments) -> Result<(), Failure
 }
 
 async fn ask(
-    remote: &Remote,
+    remote: &Result<Remote, Failure>,
     arguments: &LogsArguments,
     after: Option<u64>,
 ) -> Result<Vec<Value>, Failure> {
@@ -91,6 +94,7 @@ async fn ask(
         Some(after) => query.push(("after", after.to_string())),
         None => query.push(("limit", arguments.limit.to_string())),
     }
+    let remote = remote.as_ref().map_err(Failure::clone)?;
     let answer = remote.get("/audio/api/logs/", &query).await?;
     Ok(answer["logs"].as_array().cloned().unwrap_or_default())
 }

@@ -71,7 +71,7 @@ enum Command {
 }
 
 /// Why a command ends, and the code it ends with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     code: u8,
     message: String,

@@ -2,11 +2,13 @@
 
 use super::stdout::complain;
 use super::{Failure, load};
+use crate::accounts::Control;
 use crate::config::Config;
 use crate::daemon::{LeftBehind, LeftError};
+use clap::Args;
 use reqwest::StatusCode;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A local daemon answers at once; after this it is stuck.
@@ -14,6 +16,75 @@ const ANSWER_SECS: u64 = 5;
 
 /// A reload reads libraries and opens plugins, each of which may take 10 s.
 const RELOAD_SECS: u64 = 120;
+
+/// Which daemon is asked, where it may also be one that has ended.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The daemon's address instead of the configuration's
+    #[arg(long, value_name = "URL", conflicts_with = "state")]
+    url: Option<String>,
+
+    /// The daemon's state folder instead of store.path: there stands where it answers, and what it left if it does not run
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl Which {
+    /// The daemon that was meant. One that was named by its folder is looked up there, also when it is another one by now.
+    ///
+    /// # Errors
+    /// None runs in that folder; or the configuration is wrong.
+    pub(super) fn remote(&self, path: &Path) -> Result<Remote, Failure> {
+        let Some(state) = &self.state else {
+            return Remote::new(path, self.url.as_deref());
+        };
+        let folder = state.display();
+        match Control::find(state) {
+            Ok(Some(control)) => Remote::at(control.url),
+            Ok(None) => Err(Failure::unavailable(format!(
+                "no daemon keeps its state in {folder} now. Start one with: voice-streamer run --state {folder}"
+            ))),
+            Err(error) => Err(Failure::permission(format!(
+                "cannot read in {folder} where its daemon answers: {error}. Run this as the daemon's own user"
+            ))),
+        }
+    }
+
+    /// Whether the same words may mean another address by now.
+    pub(super) fn is_by_folder(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// What the last daemon left in the store, for when `failure` is that none answers. Says on stderr whose words these
+    /// are.
+    ///
+    /// # Errors
+    /// `failure` itself: if it is something else, if another address was asked, or if a daemon is there and only silent.
+    /// Also when there is nothing to read.
+    pub(super) fn left_behind(&self, path: &Path, failure: Failure) -> Result<LeftBehind, Failure> {
+        if self.url.is_some() || !failure.is_unavailable() {
+            return Err(failure);
+        }
+        let folder = match &self.state {
+            Some(state) => state.clone(),
+            None => load(path)?.store.path,
+        };
+        let left = match LeftBehind::open(&folder) {
+            Ok(left) => left,
+            Err(LeftError::InUse { .. }) => return Err(failure),
+            Err(error) => {
+                return Err(Failure::unavailable(format!(
+                    "{failure}\nwhat an earlier one left is not to be had either: {error}"
+                )));
+            }
+        };
+        complain(format_args!(
+            "{failure}\nwhat follows is what the last one left in {}",
+            left.file().display()
+        ));
+        Ok(left)
+    }
+}
 
 /// Where the daemon of a configuration answers.
 #[derive(Debug)]
@@ -36,7 +107,8 @@ impl Remote {
         Remote::at(base_url(config))
     }
 
-    fn at(base: String) -> Result<Remote, Failure> {
+    /// The daemon at this address, without a `/` at its end.
+    pub(super) fn at(base: String) -> Result<Remote, Failure> {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(ANSWER_SECS))
             .no_proxy()
@@ -132,37 +204,23 @@ pub(super) fn base_url(config: &Config) -> String {
 /// A member as text for a table; empty when it is not there.
 pub(super) fn field(row: &Value, name: &str) -> String {
     match &row[name] {
-        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Value::String(text) => printable(text),
         Value::Null => String::new(),
-        other => other.to_string(),
+        other => printable(&other.to_string()),
     }
 }
 
-/// What the last daemon left in the store, for when `failure` is that none answers. Says on stderr whose words these are.
-///
-/// # Errors
-/// `failure` itself: if it is something else, if another address was asked, or if a daemon is there and only silent. Also
-/// when there is nothing to read.
-pub(super) fn left_behind(
-    path: &Path,
-    url: Option<&str>,
-    failure: Failure,
-) -> Result<LeftBehind, Failure> {
-    if url.is_some() || !failure.is_unavailable() {
-        return Err(failure);
-    }
-    let left = match LeftBehind::open(&load(path)?.store.path) {
-        Ok(left) => left,
-        Err(LeftError::InUse { .. }) => return Err(failure),
-        Err(error) => {
-            return Err(Failure::unavailable(format!(
-                "{failure}\nwhat an earlier one left is not to be had either: {error}"
-            )));
+/// A stranger's text in one line, without what a terminal would obey: control characters, and those that turn the
+/// direction of writing.
+pub(super) fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut printable = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let start = printable.len();
+        printable.extend(word.chars().filter(|c| !c.is_control() && !turns(*c)));
+        if printable.len() > start && start > 0 {
+            printable.insert(start, ' ');
         }
-    };
-    complain(format_args!(
-        "{failure}\nwhat follows is what the last one left in {}",
-        left.file().display()
-    ));
-    Ok(left)
+    }
+    printable
 }
