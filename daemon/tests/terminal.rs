@@ -70,6 +70,51 @@ fn after_a_crash_what_happened_can_be_read_without_a_daemon() {
     assert_eq!(reload.status.code(), Some(69), "only reading needs nobody");
 }
 
+#[test]
+fn the_phone_shows_what_is_said() {
+    let daemon = Daemon::start("");
+    let (folder, url) = (daemon.folder().path(), daemon.parrot().base);
+    let clip = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/speech/good_morning.wav"
+    );
+    let rings = |more: &str| {
+        let words = format!("phone --url {url} --say {clip}{more}");
+        let answer = command(folder, &words).output().unwrap();
+        let complaint = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(answer.status.success(), "{complaint}");
+        assert_eq!(complaint, "");
+        String::from_utf8(answer.stdout).unwrap()
+    };
+    let shown = rings("");
+    let told: Vec<(&str, &str)> = shown
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(|line| (line[9..14].trim_end(), &line[15..]))
+        .collect();
+    let beginnings = [
+        ("", "call CA"),
+        ("", "stream started"),
+        ("agent", "Hello, this is the echo."),
+        ("you", "spoke for "),
+        // What is repeated is the caller's sound.
+        ("agent", ""),
+        ("you", "hang up"),
+    ];
+    assert_eq!(told.len(), beginnings.len(), "{shown}");
+    for ((who, words), (whose, beginning)) in told.iter().zip(beginnings) {
+        assert_eq!(*who, whose, "{shown}");
+        assert!(words.starts_with(beginning), "{words}: {shown}");
+    }
+    assert!(told[4].1.ends_with(" s of sound"), "{shown}");
+    assert!(
+        !shown.contains('\u{1b}'),
+        "no colours where nobody sees them"
+    );
+    let json: serde_json::Value = serde_json::from_str(&rings(" --json")).unwrap();
+    assert_eq!(json["violations"], 0);
+}
+
 /// A command that goes on, and what it prints.
 struct Running {
     child: Child,

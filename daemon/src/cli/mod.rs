@@ -9,6 +9,7 @@ mod stdout;
 mod admin;
 mod calls;
 mod check;
+mod conversation;
 mod logs;
 mod manual;
 mod phone;
@@ -19,6 +20,7 @@ mod spoken;
 mod steps;
 mod tunnel;
 mod voices;
+mod watched;
 
 use crate::carrier::twilio::rest::use_ring;
 use crate::config::{self, Config};

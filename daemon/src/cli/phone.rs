@@ -1,12 +1,12 @@
-//! `phone`: ring the daemon like a carrier would. One call with a timeline in the terminal and a WAV of what the caller
-//! heard, or many calls with a table of what they measured.
+//! `phone`: ring the daemon like a carrier would. One call, with what is said in it in the terminal and a WAV of what the
+//! caller heard, or many calls with a table of what they measured.
 
 use super::remote::base_url;
 use super::steps::Steps;
-use super::{Failure, load, runtime, spoken};
+use super::{Failure, load, runtime, spoken, watched};
 use crate::config::{self, Config};
 use crate::media::wav;
-use crate::phone::{self, Happening, Line, PhoneError, Report, Script, Step, Swarm, SwarmReport};
+use crate::phone::{self, Line, PhoneError, Report, Script, Step, Swarm, SwarmReport};
 use clap::Args;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -92,15 +92,14 @@ pub(super) fn phone(path: &Path, arguments: &PhoneArguments) -> Result<(), Failu
 
 fn one(config: &Config, line: &Line, arguments: &PhoneArguments) -> Result<(), Failure> {
     let script = script(arguments, |what| sound(config, arguments, what))?;
-    let silent = arguments.json;
     let report = runtime()?.block_on(async {
-        phone::call(line, script, |ms, happening| {
-            if !silent {
-                print_happening(ms, happening);
-            }
-        })
-        .await
-        .map_err(as_failure)
+        if arguments.json {
+            phone::call(line, script, |_, _| ())
+                .await
+                .map_err(as_failure)
+        } else {
+            watched::call(line, script).await?.map_err(as_failure)
+        }
     })?;
     if let Some(record) = &arguments.record {
         let mut pcm = vec![0; report.heard.len()];
@@ -148,13 +147,6 @@ fn sound(config: &Config, arguments: &PhoneArguments, what: &str) -> Result<Arc<
         return Ok(wav::to_line(&wav).into());
     }
     spoken::say(config, &arguments.to, what).map(Into::into)
-}
-
-fn print_happening(ms: u64, happening: &Happening) {
-    // Marks come several times a second and tell a person nothing.
-    if !matches!(happening, Happening::MarkReturned(_)) {
-        say!("{:>3}.{:03} s  {happening}", ms / 1000, ms % 1000);
-    }
 }
 
 fn print_report(report: &Report, arguments: &PhoneArguments) {

@@ -386,7 +386,8 @@ impl<W: FnMut(u64, &Happening)> Handset<W> {
     pub(super) fn answered(&mut self, after: Duration) {
         self.report.webhook_ms = after.as_secs_f64() * 1000.0;
         let ms = self.report.webhook_ms;
-        (self.watch)(0, &Happening::WebhookAnswered { ms });
+        let call_sid = self.report.call_sid.clone();
+        (self.watch)(0, &Happening::WebhookAnswered { call_sid, ms });
     }
 
     /// The carrier did something by itself.

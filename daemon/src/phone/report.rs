@@ -6,8 +6,9 @@ use std::time::Instant;
 /// Something that happened in a call, for a timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Happening {
-    /// TwiML came, after so long.
+    /// TwiML for this call came, after so long.
     WebhookAnswered {
+        call_sid: String,
         ms: f64,
     },
     /// `start` was sent; again for each further stream of the call.
@@ -77,7 +78,9 @@ pub struct Report {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Happening::WebhookAnswered { ms } => write!(f, "webhook answered after {ms:.1} ms"),
+            Happening::WebhookAnswered { call_sid, ms } => {
+                write!(f, "call {call_sid}, the webhook answered after {ms:.1} ms")
+            }
             Happening::Started => f.write_str("stream started"),
             Happening::AgentSpeaks => f.write_str("agent speaks"),
             Happening::AgentSilent => f.write_str("agent is silent"),
