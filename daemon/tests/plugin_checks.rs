@@ -38,15 +38,15 @@ fn check_says_which_plugin_could_not_check_its_keys() {
         ),
         (
             "panics",
-            "plugin checks could not check its keys: it panicked; the plugin has to be corrected",
+            "it could not check its keys: it panicked; the plugin has to be corrected",
         ),
         (
             "puts garbage",
-            "plugin checks could not check its keys: what it put is not what the contract says: expected value at line 1",
+            "it could not check its keys: what it put is not what the contract says: expected value at line 1",
         ),
         (
             "puts twice",
-            "plugin checks could not check its keys: it was put 2 times",
+            "it could not check its keys: it was put 2 times",
         ),
     ] {
         let (code, said) = check(does);
@@ -74,7 +74,7 @@ fn a_running_daemon_keeps_what_it_has_and_answers_meanwhile() {
         edited.save(&edited.text().replace("\"fine\"", &format!("\"{does}\"")));
         let told = edited.reload().to_string();
         assert!(
-            told.contains("plugin checks could not check its keys"),
+            told.contains("it could not check its keys"),
             "{does}: {told}"
         );
         edited.save(&edited.text().replace(&format!("\"{does}\""), "\"fine\""));

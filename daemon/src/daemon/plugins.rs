@@ -83,11 +83,13 @@ fn check_and_open(
     name: &str,
     keys: &str,
 ) -> Result<(Arc<Generation>, String), String> {
-    let found = checkup(&library, name, keys).map_err(|error| error.to_string())?;
+    // The name stands before it.
+    let found = checkup(&library, name, keys).map_err(|error| format!("it {}", error.why))?;
     if !found.problems.is_empty() {
         return Err(refused(&found.problems));
     }
-    let opened = Generation::open(library, name, keys).map_err(|error| error.to_string())?;
+    let opened =
+        Generation::open(library, name, keys).map_err(|error| format!("it {}", error.why))?;
     Ok((opened, found.drawing))
 }
 

@@ -5,7 +5,7 @@
 //! Whether a plugin is opened is not decided here.
 
 use super::deadline::{self, NoResult};
-use super::error::CheckError;
+use super::error::{CheckError, CheckProblem};
 use super::generation::{OPEN_DEADLINE, thread_name, wipe};
 use super::library::{Collected, Library, collect};
 use serde::Deserialize;
@@ -55,22 +55,23 @@ fn checkup_within(
         drop(held);
         said
     };
-    let said = match deadline::call(&thread_name("check", &name), limit, work, drop) {
+    let why = match deadline::call(&thread_name("check", &name), limit, work, drop) {
         Ok(Collected::Json(json)) if json.is_empty() => return Ok(Checkup::default()),
         Ok(Collected::Json(json)) => match serde_json::from_slice(&json) {
             Ok(checkup) => return Ok(checkup),
-            Err(no) => format!("what it put is not what the contract says: {no}"),
+            Err(no) => {
+                CheckProblem::Failed(format!("what it put is not what the contract says: {no}"))
+            }
         },
-        Ok(Collected::Panicked) => "it panicked".to_owned(),
-        Ok(Collected::Refused(code)) => format!("`check` answered {code}"),
-        Ok(Collected::Misused(how)) => how,
-        Err(NoResult::Overrun) => {
-            let secs = limit.as_secs();
-            return Err(CheckError::Overrun { name, secs });
-        }
-        Err(NoResult::Thread(cause)) => return Err(CheckError::Thread { name, cause }),
+        Ok(Collected::Panicked) => CheckProblem::Failed("it panicked".to_owned()),
+        Ok(Collected::Refused(code)) => CheckProblem::Failed(format!("`check` answered {code}")),
+        Ok(Collected::Misused(how)) => CheckProblem::Failed(how),
+        Err(NoResult::Overrun) => CheckProblem::Overrun {
+            secs: limit.as_secs(),
+        },
+        Err(NoResult::Thread(cause)) => CheckProblem::Thread(cause),
     };
-    Err(CheckError::Failed { name, said })
+    Err(CheckError { name, why })
 }
 
 #[cfg(test)]

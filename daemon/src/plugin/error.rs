@@ -187,81 +187,74 @@ fn own_code(code: i32) -> String {
 
 /// Why a plugin was not opened with a configuration.
 #[derive(Debug, Error)]
+#[error("plugin {name} {why}")]
+pub struct OpenError {
+    /// The plugin's name in the configuration.
+    pub name: String,
+    /// The rest of the sentence, for whoever has named it already.
+    pub why: OpenProblem,
+}
+
+/// What a plugin did instead of opening.
+#[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum OpenProblem {
     /// It said so.
-    #[error("plugin {name} refuses its configuration: {said}{}", own_code(*.code))]
+    #[error("refuses its configuration: {said}{}", own_code(*.code))]
     Refused {
-        /// The plugin's name in the configuration.
-        name: String,
         /// Its number.
         code: i32,
         /// Its sentence.
         said: String,
     },
-    /// It panicked; its side stopped the panic.
-    #[error("plugin {name} panicked while opening: {said}")]
-    Panicked {
-        /// The plugin's name in the configuration.
-        name: String,
-        /// What the panic said.
-        said: String,
-    },
+    /// It panicked with these words; its side stopped the panic.
+    #[error("panicked while opening: {0}")]
+    Panicked(String),
     /// It did not return. The thread it blocks is left to it.
     #[error(
-        "plugin {name} did not open within {secs} s and is left behind: is something it waits for unreachable?"
+        "did not open within {secs} s and is left behind: is something it waits for unreachable?"
     )]
     Overrun {
-        /// The plugin's name in the configuration.
-        name: String,
         /// The deadline.
         secs: u64,
     },
     /// No thread to open it on.
     #[error(
-        "plugin {name} was not opened, no thread could be started ({cause}): the system is short of threads or memory"
+        "was not opened, no thread could be started ({0}): the system is short of threads or memory"
     )]
-    Thread {
-        /// The plugin's name in the configuration.
-        name: String,
-        /// Why not.
-        cause: io::Error,
-    },
+    Thread(io::Error),
 }
 
 /// Why a plugin did not say what it makes of its keys. It is not opened: whether they are right is not known.
 #[derive(Debug, Error)]
+#[error("plugin {name} {why}")]
+pub struct CheckError {
+    /// The plugin's name in the configuration.
+    pub name: String,
+    /// The rest of the sentence, for whoever has named it already.
+    pub why: CheckProblem,
+}
+
+/// What a plugin did instead of looking at its keys.
+#[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum CheckError {
-    /// It panicked, refused to answer, or put something that is no answer.
-    #[error("plugin {name} could not check its keys: {said}; the plugin has to be corrected")]
-    Failed {
-        /// The plugin's name in the configuration.
-        name: String,
-        /// What went wrong.
-        said: String,
-    },
+pub enum CheckProblem {
+    /// It panicked, refused to answer, or put something that is no answer: this.
+    #[error("could not check its keys: {0}; the plugin has to be corrected")]
+    Failed(String),
     /// It did not return. The thread it blocks is left to it.
     #[error(
-        "plugin {name} did not check its keys within {secs} s and is left behind: the plugin has to be corrected"
+        "did not check its keys within {secs} s and is left behind: the plugin has to be corrected"
     )]
     Overrun {
-        /// The plugin's name in the configuration.
-        name: String,
         /// The deadline.
         secs: u64,
     },
     /// No thread to ask it on.
     #[error(
-        "plugin {name} was not asked about its keys, no thread could be started ({cause}): the system is short of \
-         threads or memory"
+        "was not asked about its keys, no thread could be started ({0}): the system is short of threads or memory"
     )]
-    Thread {
-        /// The plugin's name in the configuration.
-        name: String,
-        /// Why not.
-        cause: io::Error,
-    },
+    Thread(io::Error),
 }
 
 /// Why there is no list of what can be chosen from.

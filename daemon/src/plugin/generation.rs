@@ -3,7 +3,7 @@
 //! call that began with it ends with it, whatever stands under its name by then.
 
 use super::deadline::{self, NoResult};
-use super::error::{CatalogError, OpenError, StartError};
+use super::error::{CatalogError, OpenError, OpenProblem, StartError};
 use super::host::{Ctx, HOST, TARGET};
 use super::library::{Collected, Library, collect};
 use super::out;
@@ -82,7 +82,6 @@ impl Generation {
         config_name: &str,
         config_json: &str,
     ) -> Result<Arc<Generation>, OpenError> {
-        let name = || config_name.to_owned();
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let ctx = Ctx::leak(config_name, number);
         let health = Health::new(config_name, number);
@@ -93,14 +92,14 @@ impl Generation {
             wipe(&mut config);
             opened
         };
-        let late_name = name();
+        let late_name = config_name.to_owned();
         let late = move |opened: Result<Instance, Answer>| {
             tracing::warn!(target: TARGET, plugin = late_name, "the plugin opened after all, too late: it is closed again");
             if let Ok(instance) = opened {
                 instance.close();
             }
         };
-        match deadline::call(&thread_name("open", config_name), limit, work, late) {
+        let why = match deadline::call(&thread_name("open", config_name), limit, work, late) {
             Ok(Ok(instance)) => {
                 tracing::info!(
                     target: TARGET,
@@ -110,31 +109,25 @@ impl Generation {
                     version = library.version(),
                     "the plugin is open"
                 );
-                Ok(Arc::new(Generation {
+                return Ok(Arc::new(Generation {
                     instance: Some(instance),
                     library,
                     ctx,
                     health,
-                }))
+                }));
             }
             Ok(Err(Answer { code, said })) if code == status::PANIC => {
                 health.panics.fetch_add(1, Ordering::Relaxed);
-                Err(OpenError::Panicked { name: name(), said })
+                OpenProblem::Panicked(said)
             }
-            Ok(Err(Answer { code, said })) => Err(OpenError::Refused {
-                name: name(),
-                code,
-                said,
-            }),
-            Err(NoResult::Overrun) => Err(OpenError::Overrun {
-                name: name(),
+            Ok(Err(Answer { code, said })) => OpenProblem::Refused { code, said },
+            Err(NoResult::Overrun) => OpenProblem::Overrun {
                 secs: limit.as_secs(),
-            }),
-            Err(NoResult::Thread(cause)) => Err(OpenError::Thread {
-                name: name(),
-                cause,
-            }),
-        }
+            },
+            Err(NoResult::Thread(cause)) => OpenProblem::Thread(cause),
+        };
+        let name = config_name.to_owned();
+        Err(OpenError { name, why })
     }
 
     /// Starts the plugin in one role for one call. To be called on the media thread the stream then stays on.

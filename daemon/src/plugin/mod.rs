@@ -37,7 +37,8 @@ mod tests;
 pub use checkup::{Checkup, checkup};
 pub use describe::{Describe, Encoding, Format};
 pub use error::{
-    CatalogError, CheckError, Distrust, Fault, LoadError, LoadProblem, OpenError, StartError,
+    CatalogError, CheckError, CheckProblem, Distrust, Fault, LoadError, LoadProblem, OpenError,
+    OpenProblem, StartError,
 };
 pub use generation::{CATALOG_DEADLINE, CLOSE_DEADLINE, Generation, OPEN_DEADLINE, OUTS_MAX};
 pub use heap::give_back_whole_blocks;
