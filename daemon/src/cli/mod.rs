@@ -24,6 +24,7 @@ mod watched;
 
 use crate::carrier::twilio::rest::use_ring;
 use crate::config::{self, Config};
+use crate::plugin::name_who_crashes;
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -182,6 +183,10 @@ fn default_config() -> &'static Path {
 pub fn main() -> ExitCode {
     use_ring();
     let arguments = Arguments::parse();
+    name_who_crashes(match &arguments.command {
+        None | Some(Command::Run(_)) => run::WHEN_IT_CRASHES,
+        Some(_) => "This command ends with it.",
+    });
     let config = match &arguments.config {
         Some(config) => config,
         None => default_config(),

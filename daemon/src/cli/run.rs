@@ -16,6 +16,10 @@ use tracing::{debug, info, warn};
 /// What the service manager grants beyond the calls, to bring the last records to the disk.
 const CLOSING: Duration = Duration::from_secs(30);
 
+/// Said when a plugin, or we, have made the processor stop.
+pub(super) const WHEN_IT_CRASHES: &str = "The daemon ends, and its calls with it; if it is started again at once, as a service manager does, callers still on the \
+     line are connected anew.";
+
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     /// Listen here instead of http.listen

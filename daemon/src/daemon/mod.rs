@@ -16,7 +16,7 @@ pub use left::LeftBehind;
 pub use plugins::{Checked, check_plugins, check_store};
 pub use steward::SetLogLevel;
 
-use crate::accounts::{Accounts, Clock};
+use crate::accounts::{Accounts, Clock, Control};
 use crate::call::Why;
 use crate::config::{self, Config, Problems, Watch};
 use crate::http::{self, Desk, Doors};
@@ -31,7 +31,7 @@ use plugins::{need_default_agent, open_plugins};
 use resolved::{bounds, desk_keys, patience, roster};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -136,6 +136,7 @@ impl Daemon {
 
         let clock = overrides.clock.unwrap_or_else(Clock::system);
         let accounts = Accounts::open(store.clone(), clock).map_err(io::Error::other)?;
+        say_how_the_last_ended(&state);
         accounts.obey(&state, &own_url(address))?;
         let metrics = Arc::new(Metrics::new(leg::unix_ms() as f64 / 1000.0));
         let house = Arc::new(House {
@@ -320,6 +321,16 @@ fn own_url(address: SocketAddr) -> String {
         format!("http://127.0.0.1:{}", address.port())
     } else {
         format!("http://{address}")
+    }
+}
+
+/// A daemon that ends in order takes its secret along.
+fn say_how_the_last_ended(state: &Path) {
+    if let Ok(Some(_)) = Control::find(state) {
+        warn!(
+            "the daemon that ran here before ended without a farewell: it was killed, it crashed, or the machine lost its power. \
+             The calls it left open are closed as failed; if it had time for last words, they stand before this line"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 //! both may block; between the two, media threads start streams from it. Whoever holds an `Arc` of it keeps it open, so a
 //! call that began with it ends with it, whatever stands under its name by then.
 
+use super::crash;
 use super::deadline::{self, NoResult};
 use super::error::{CatalogError, OpenError, OpenProblem, StartError};
 use super::host::{Ctx, HOST, TARGET};
@@ -84,6 +85,8 @@ impl Generation {
     ) -> Result<Arc<Generation>, OpenError> {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let ctx = Ctx::leak(config_name, number);
+        // Before anything of it runs.
+        crash::remember(number, ctx.name(), library.place());
         let health = Health::new(config_name, number);
         let mut config = config_json.as_bytes().to_vec();
         let opening = Arc::clone(&library);

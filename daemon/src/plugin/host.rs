@@ -57,6 +57,11 @@ impl Ctx {
 
     /// As the plugin gets to see it: not at all.
     pub(crate) fn opaque(&'static self) -> *mut VpCtx {
+    /// The plugin's name in the configuration.
+    pub(crate) fn name(&'static self) -> &'static str {
+        &self.name
+    }
+
         ptr::from_ref(self).cast_mut().cast()
     }
 

@@ -3,6 +3,7 @@
 //! that would run into unmapped pages (measured: SIGSEGV), so `dlclose` is not called and RTLD_NODELETE makes sure of it.
 //! What is opened from it, with which configuration, is `generation.rs`.
 
+use super::crash::{self, Loading, Place};
 use super::deadline::{self, NoResult};
 use super::describe::{self, DESCRIBE_BYTES, Describe};
 use super::error::{LoadError, LoadProblem};
@@ -93,6 +94,7 @@ struct Face {
     roles: u64,
     describe: Describe,
     table: Table,
+    place: &'static Place,
 }
 
 impl Library {
@@ -131,7 +133,8 @@ impl Library {
         let kept = keep::copy(&checked, name, keep_dir)?;
         // Here a child process should load `kept` first and describe it, so that a constructor that crashes takes the
         // child: that needs the daemon's own `plugin-host` command, which does not exist yet.
-        let map = move || map(&kept);
+        let file = path.display().to_string();
+        let map = move || map(&kept, &file);
         let face = match deadline::call("plugin-load", limit, map, drop) {
             Ok(face) => face?,
             Err(NoResult::Overrun) => {
@@ -202,6 +205,11 @@ impl Library {
     pub(crate) fn table(&self) -> &Table {
         &self.face.table
     }
+
+    /// Where it lies in memory.
+    pub(super) fn place(&self) -> &'static Place {
+        self.face.place
+    }
 }
 
 impl std::fmt::Debug for Library {
@@ -216,8 +224,9 @@ impl std::fmt::Debug for Library {
     }
 }
 
-/// Maps the private copy and reads its table. From the first line on, code of the plugin runs.
-fn map(kept: &Path) -> Result<Face, LoadProblem> {
+/// Maps the private copy of `file` and reads its table. From the first line on, code of the plugin runs.
+fn map(kept: &Path, file: &str) -> Result<Face, LoadProblem> {
+    let _loading = Loading::from(file);
     let flags = unix::RTLD_NOW | unix::RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: runs the library's constructors. That they do no harm is what naming the file in the configuration
     // asserts; that the file is the one named, whole, and for this machine was checked.
@@ -232,17 +241,18 @@ fn map(kept: &Path) -> Result<Face, LoadProblem> {
     let entry: VpEntry = *entry.map_err(|_| LoadProblem::NoEntry)?;
     // Never closed, see the head of this file.
     mem::forget(library);
+    let place = crash::place(entry as *const () as usize, file);
     // SAFETY: the contract's only function, with the ABI as it wants it.
     let table = unsafe { entry(ABI) };
     // SAFETY: static in the library, which stays mapped.
-    unsafe { read(table) }
+    unsafe { read(table, place) }
 }
 
 /// Reads a plugin's table, believing no more of it than it says there is.
 ///
 /// # Safety
 /// `table` is null or points at a table that says its true size and never changes.
-unsafe fn read(table: *const VpPlugin) -> Result<Face, LoadProblem> {
+unsafe fn read(table: *const VpPlugin, place: &'static Place) -> Result<Face, LoadProblem> {
     if table.is_null() {
         return Err(LoadProblem::Refuses { host: ABI });
     }
@@ -318,6 +328,7 @@ unsafe fn read(table: *const VpPlugin) -> Result<Face, LoadProblem> {
         roles,
         describe,
         table,
+        place,
     })
 }
 

@@ -14,6 +14,7 @@
 //! sockets and no turns: that a record is stale it sees from a number the leg raised.
 
 mod checkup;
+mod crash;
 mod deadline;
 mod describe;
 mod elf;
@@ -35,6 +36,7 @@ pub(crate) mod fixtures;
 mod tests;
 
 pub use checkup::{Checkup, checkup};
+pub use crash::name_who_crashes;
 pub use describe::{Describe, Encoding, Format};
 pub use error::{
     CatalogError, CheckError, CheckProblem, Distrust, Fault, LoadError, LoadProblem, OpenError,

@@ -10,6 +10,8 @@
 //! ```
 
 use super::host::TARGET;
+use std::cell::Cell;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::thread::{self, Thread};
@@ -144,13 +146,34 @@ static WATCHER: LazyLock<Option<Thread>> = LazyLock::new(|| {
     }
 });
 
+/// This thread's note, kept as long as the thread.
+struct Here(Arc<Note>);
+
 thread_local! {
-    static HERE: Arc<Note> = {
+    static HERE: Here = {
         let note = Arc::new(Note::default());
         let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
         watch.eyes.push(Eye::on(&note));
-        note
+        AT_HAND.set(Arc::as_ptr(&note));
+        Here(note)
     };
+
+    /// The same note for a signal's handler, which must not make one: null before there is one, and when the thread ends.
+    static AT_HAND: Cell<*const Note> = const { Cell::new(ptr::null()) };
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        AT_HAND.set(ptr::null());
+    }
+}
+
+/// The generation that this thread is inside, as far as its number goes in 32 bits; 0 outside. For a signal's handler:
+/// nothing but loads.
+pub(super) fn inside_here() -> u32 {
+    // SAFETY: the note is kept until the pointer is null again, and nobody else writes the pointer.
+    let note = unsafe { AT_HAND.get().as_ref() };
+    note.map_or(0, |note| (note.0.load(Ordering::Relaxed) >> 32) as u32)
 }
 
 /// A running stream's share in the watch, on the thread it was made on.
@@ -163,7 +186,7 @@ impl Watched {
         {
             watcher.unpark();
         }
-        Watched(HERE.with(Arc::clone))
+        Watched(HERE.with(|here| Arc::clone(&here.0)))
     }
 
     pub(crate) fn note(&self) -> &Note {

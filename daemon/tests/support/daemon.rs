@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
@@ -222,10 +222,17 @@ impl Daemon {
 
     /// Waits for its end: the exit code, and everything it logged.
     #[track_caller]
-    pub fn ends(mut self) -> (Option<i32>, String) {
+    pub fn ends(self) -> (Option<i32>, String) {
+        let (status, log) = self.dies();
+        (status.code(), log)
+    }
+
+    /// The same, for one that may end by a signal.
+    #[track_caller]
+    pub fn dies(mut self) -> (ExitStatus, String) {
         let status = until("the daemon ends", || self.child.try_wait().unwrap());
         self.reading.take().map(JoinHandle::join);
-        (status.code(), self.log())
+        (status, self.log())
     }
 
     /// Everything it logged so far.
