@@ -6,7 +6,7 @@
 mod support;
 
 use fakes::elevenlabs::{ElevenLabs, Fault, KEY, VOICE, sound_of};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::{Command, Output};
 use support::{Daemon, phone, until};
 use voice_streamer::media::{correlate, mulaw};
@@ -91,11 +91,16 @@ fn the_caller_hears_the_services_sound_to_the_byte() {
         .lines()
         .find(|line| line.contains("ElevenLabs spoke"))
         .unwrap();
+    // The plugin's fields are the line's own.
+    let line: Value = serde_json::from_str(line).unwrap();
+    let fields = &line["fields"];
     assert!(
-        line.contains("req_") && line.contains("character_cost"),
+        fields["request_id"].as_str().unwrap().starts_with("req_"),
         "{line}"
     );
-    assert!(line.contains(&report.call_sid), "{line}");
+    assert!(fields["character_cost"].is_u64(), "{line}");
+    assert_eq!(fields["call"], json!(report.call_sid), "{line}");
+    assert_eq!(fields["plugin"], "eleven", "{line}");
     assert!(!log.contains(KEY), "the key is in the log");
     daemon.is_whole();
 }

@@ -197,7 +197,9 @@ typedef struct vp_host {
   /* [any thread] The highest level that is written at present. */
   uint32_t (*log_level)(vp_ctx *ctx);
 
-  /* [any thread] One line in the host's log: a sentence, and fields as a JSON object (len 0 for none). Both lent. */
+  /* [any thread] One line in the host's log: a sentence, and fields as a JSON object (len 0 for none). Both lent. They
+   * become fields of the line; "call" with the name that `start` was given is what the host's own lines about a call
+   * carry. */
   void (*log)(vp_ctx *ctx, uint32_t level, vp_bytes text, vp_bytes fields_json);
 
   /* [any thread, one caller per out] Room in the ring for a record of `want` bytes; *p is where to write them, valid

@@ -238,7 +238,8 @@ pub struct VpHost {
     pub abi: u32,
     /// `[any thread]` The highest of [`level`] that is written at present.
     pub log_level: unsafe extern "C" fn(*mut VpCtx) -> u32,
-    /// `[any thread]` One line into the host's log: a sentence, and fields as a JSON object (may be empty).
+    /// `[any thread]` One line into the host's log: a sentence, and fields as a JSON object (may be empty). They become
+    /// fields of the line; `call` with the name that `start` was given is what the host's own lines about a call carry.
     pub log: unsafe extern "C" fn(*mut VpCtx, level: u32, text: VpBytes, fields_json: VpBytes),
     /// `[any thread, one caller per out]` Room for a record of `want` bytes; `*p` is where to write them. Answers OK,
     /// AGAIN (full), CANCELLED (turn given up), ERROR (`want` larger than the ring takes, or one is reserved already).

@@ -1,11 +1,27 @@
 //! The host as a plugin sees it outside of any call: a place to log to. The streams' way out is in `out.rs`.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, RwLock};
 
 use serde_json::{Map, Value};
 
 use crate::abi::{level, VpBytes, VpCtx, VpHost};
+
+tokio::task_local! {
+    /// The call whose work is being done, by the carrier's name.
+    static CALL: Arc<str>;
+}
+
+/// Work for this call: lines that are logged in it carry the call's name.
+pub(crate) async fn on_call<W: Future>(sid: &str, work: W) -> W::Output {
+    CALL.scope(sid.into(), work).await
+}
+
+/// The same for work that does not wait.
+pub(crate) fn on_call_at_once<R>(sid: &Arc<str>, work: impl FnOnce() -> R) -> R {
+    CALL.sync_scope(Arc::clone(sid), work)
+}
 
 /// How important a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,18 +96,26 @@ impl Host {
         .unwrap_or(false)
     }
 
-    /// One line: a sentence, and fields beside it (`&[]` for none). Not for every frame: the host takes a lock for it.
+    /// One line: a sentence, and fields beside it (`&[]` for none), which are fields of the daemon's own line. Not for
+    /// every frame: the host takes a lock for it.
+    ///
+    /// In the work for a call the line carries the call's name as the field `call`. What the plugin spawns for itself is
+    /// not known to be for one: there it is a field to give.
     pub fn log(&self, level: Level, text: &str, fields: &[(&str, Value)]) {
         if !self.wants(level) {
             return;
         }
-        let fields = if fields.is_empty() {
+        let named = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let mut named: Map<_, _> = named.collect();
+        if let Some(sid) = CALL.try_with(Arc::clone).ok().filter(|sid| !sid.is_empty()) {
+            named.entry("call").or_insert_with(|| (*sid).into());
+        }
+        let fields = if named.is_empty() {
             String::new()
         } else {
-            let named = fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()));
-            Value::Object(named.collect::<Map<_, _>>()).to_string()
+            Value::Object(named).to_string()
         };
         self.while_open(|line| {
             let (text, fields) = (

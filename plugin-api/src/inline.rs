@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 use crate::abi::{flag, kind, role, status, VpEvent};
 use crate::error::Result;
 use crate::export::{schema, Role};
-use crate::host::Host;
+use crate::host::{on_call_at_once, Host};
 use crate::info::{config, StartInfo};
 use crate::out::{Out, OutHandle};
 use crate::panics::contain;
@@ -109,8 +109,11 @@ pub struct InlineRole<I>(PhantomData<I>);
 
 /// One call at work. The author's value comes first: it is dropped before its way out.
 pub struct Stream<I> {
-    inline: I,
+    /// None only while dropping.
+    inline: Option<I>,
     out: OutHandle,
+    /// The call's name, for the log.
+    sid: Arc<str>,
 }
 
 impl<I: Inline> Role for InlineRole<I> {
@@ -135,8 +138,13 @@ impl<I: Inline> Role for InlineRole<I> {
         info: StartInfo,
         mut out: OutHandle,
     ) -> Result<Stream<I>> {
-        let inline = I::start(shared, &info, &mut Out::new(&mut out))?;
-        Ok(Stream { inline, out })
+        let sid = Arc::from(info.call.sid.as_str());
+        let inline = on_call_at_once(&sid, || I::start(shared, &info, &mut Out::new(&mut out)))?;
+        Ok(Stream {
+            inline: Some(inline),
+            out,
+            sid,
+        })
     }
 
     unsafe fn send(stream: &mut Stream<I>, _: &Host, events: &[VpEvent]) -> i32 {
@@ -147,14 +155,24 @@ impl<I: Inline> Role for InlineRole<I> {
             let Some(read) = read::<I>(event, data) else {
                 continue;
             };
-            let Stream { inline, out } = &mut *stream;
-            if let Err(panic) = contain(|| inline.on(read, &mut Out::new(out))) {
+            let Stream { inline, out, sid } = &mut *stream;
+            let Some(inline) = inline else { continue };
+            let on = || on_call_at_once(sid, || inline.on(read, &mut Out::new(out)));
+            if let Err(panic) = contain(on) {
                 answer = status::PANIC;
                 // A full ring or an unwanted turn: the host learns of the panic from our answer as well.
                 Out::new(out).failed(event.turn, &format!("the responder panicked: {panic}"));
             }
         }
         answer
+    }
+}
+
+impl<I> Drop for Stream<I> {
+    /// What the author says when his call ends is said in it.
+    fn drop(&mut self) {
+        let inline = self.inline.take();
+        on_call_at_once(&self.sid, || drop(inline));
     }
 }
 

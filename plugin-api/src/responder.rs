@@ -16,7 +16,7 @@ use crate::catalog::Checked;
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::Format;
-use crate::host::Host;
+use crate::host::{on_call, Host};
 use crate::inbox::{Inbox, Over, Stream, Taken};
 use crate::info::{config, CallInfo, Said, StartInfo};
 use crate::out::{failed_text, OutHandle, HANG_UP};
@@ -523,7 +523,9 @@ impl<R: Responder> Role for ResponderRole<R> {
         wants.audio &= R::HEARS_AUDIO;
         let drive = |plugin: Arc<R>, call: Call| async move {
             let (inbox, host) = (call.inbox.clone(), call.host.clone());
-            attend("responder", async { plugin.run(call).await }, &inbox, &host).await;
+            let sid = call.info().sid.clone();
+            let run = async { plugin.run(call).await };
+            on_call(&sid, attend("responder", run, &inbox, &host)).await;
         };
         let worker = Worker::open(name, host, json, R::open, drive)?;
         Ok(Instance { worker, wants })

@@ -15,7 +15,7 @@ use crate::abi::{flag, kind, role, VpEvent};
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::Format;
-use crate::host::Host;
+use crate::host::{on_call, Host};
 use crate::inbox::{Inbox, Stream, Taken};
 use crate::info::{settings, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle};
@@ -183,8 +183,9 @@ impl<T: Transcriber> Role for SttRole<T> {
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
         let drive = |plugin: Arc<T>, call: Listening<T::Settings>| async move {
             let (inbox, host) = (call.inbox.clone(), call.host.clone());
+            let sid = call.info().sid.clone();
             let run = async { plugin.run(call).await };
-            attend("transcriber", run, &inbox, &host).await;
+            on_call(&sid, attend("transcriber", run, &inbox, &host)).await;
         };
         Worker::open(name, host, json, T::open, drive)
     }

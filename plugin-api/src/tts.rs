@@ -20,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::export::{schema, Role};
 use crate::format::{mulaw, Encoding, Format};
-use crate::host::Host;
+use crate::host::{on_call, Host};
 use crate::inbox::{Inbox, Over, Stream, Taken};
 use crate::info::{settings, CallInfo, StartInfo};
 use crate::out::{failed_text, OutHandle};
@@ -209,7 +209,10 @@ impl<T: Tts> Role for TtsRole<T> {
             let line = line.clone();
             async move {
                 match ask {
-                    Ask::Stream(start) => drive::<T>(plugin, start, line).await,
+                    Ask::Stream(start) => {
+                        let sid = start.info.call.sid.clone();
+                        on_call(&sid, drive::<T>(plugin, start, line)).await;
+                    }
                     Ask::Catalog(answer) => list(&*plugin, &answer).await,
                 }
             }
@@ -271,8 +274,8 @@ async fn list<T: Tts>(plugin: &T, answer: &SyncSender<Result<Catalog>>) {
 async fn drive<T: Tts>(plugin: Arc<T>, start: Start<T::Voice>, host: Host) {
     let Start { inbox, info, voice } = start;
     let warming = {
-        let (plugin, voice) = (plugin.clone(), voice.clone());
-        tokio::task::spawn_local(async move { plugin.warm(&voice).await })
+        let (plugin, voice, sid) = (plugin.clone(), voice.clone(), info.call.sid.clone());
+        tokio::task::spawn_local(async move { on_call(&sid, plugin.warm(&voice)).await })
     };
     while let Some(taken) = inbox.next(&host).await {
         let Taken::Control {

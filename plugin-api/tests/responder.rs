@@ -267,7 +267,7 @@ fn slow_responder_loses_oldest_sound_and_no_control() {
     assert!(heard[0].starts_with("1:Audio([50, 50") && heard[99].starts_with("1:Audio([149, 149"));
     assert!(words.contains(&"1:Digit('*')".to_owned()));
     let line = plugin.wait_for_line("audio of the caller was dropped");
-    assert_eq!(line.fields, r#"{"frames":50}"#);
+    assert_eq!(line.fields, r#"{"call":"CA1","frames":50}"#);
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn voice_learns_of_call_language_and_settings() {
     let warmed = plugin.wait_for_line("warmed");
     assert_eq!(
         (warmed.level, warmed.fields.as_str()),
-        (level::DEBUG, r#"{"speed":3}"#)
+        (level::DEBUG, r#"{"call":"CA9","speed":3}"#)
     );
 }
 

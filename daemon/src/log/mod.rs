@@ -9,10 +9,12 @@
 //! Not here: rotation and size, which belong to journald and logrotate.
 
 mod file;
+mod spread;
 
 pub use file::{LogFile, OpenError};
 
 use crate::config::{self, LogFormat};
+use spread::Spread;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use tracing::info;
@@ -77,9 +79,9 @@ where
 {
     let lines = lines.with_target(false);
     match format {
-        LogFormat::Json => lines.json().boxed(),
-        LogFormat::Auto if !terminal => lines.json().boxed(),
-        LogFormat::Auto | LogFormat::Text => lines.boxed(),
+        LogFormat::Auto if terminal => lines.boxed(),
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json | LogFormat::Auto => lines.json().map_event_format(Spread).boxed(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The table every plugin is given: the log, the way out (`out.rs`), and nothing else in version 1. Also the host's
 //! note about whom it is talking to, [`Ctx`]. The log lines of a plugin come out under the target `plugin` with the
-//! plugin's name as a field; a tracing target has to be known at compile time, so the name cannot be part of it.
+//! plugin's name as a field; a tracing target has to be known at compile time, so the name cannot be part of it. Nor can
+//! the names of the plugin's own fields: they go into the one field `fields`, as JSON, and the log makes fields of them.
 
 use super::out;
+use serde_json::Value;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::ptr;
@@ -55,13 +57,13 @@ impl Ctx {
         }))
     }
 
-    /// As the plugin gets to see it: not at all.
-    pub(crate) fn opaque(&'static self) -> *mut VpCtx {
     /// The plugin's name in the configuration.
     pub(crate) fn name(&'static self) -> &'static str {
         &self.name
     }
 
+    /// As the plugin gets to see it: not at all.
+    pub(crate) fn opaque(&'static self) -> *mut VpCtx {
         ptr::from_ref(self).cast_mut().cast()
     }
 
@@ -78,11 +80,13 @@ impl Ctx {
         self.outs.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn write(&self, line_level: u32, text: &str, fields: Option<&str>) {
+    fn write(&self, line_level: u32, text: &str, fields: Fields) {
         let (plugin, generation) = (self.name.as_str(), self.number);
+        let call = fields.call.as_deref();
+        let fields = fields.json.as_ref().map(tracing::field::display);
         macro_rules! line {
             ($level:expr) => {
-                tracing::event!(target: TARGET, $level, plugin, generation, fields, "{text}")
+                tracing::event!(target: TARGET, $level, plugin, generation, call, fields, "{text}")
             };
         }
         match line_level {
@@ -91,6 +95,38 @@ impl Ctx {
             level::INFO => line!(Level::INFO),
             level::DEBUG => line!(Level::DEBUG),
             _ => line!(Level::TRACE),
+        }
+    }
+}
+
+/// What a plugin gave its line beside the sentence.
+#[derive(Debug, Default)]
+struct Fields {
+    /// The call it is about, under the name that our own lines have for it.
+    call: Option<String>,
+    /// The others: a JSON object, or whatever it was.
+    json: Option<Value>,
+}
+
+impl Fields {
+    fn read(bytes: &[u8]) -> Fields {
+        if bytes.is_empty() {
+            return Fields::default();
+        }
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(bytes) else {
+            return Fields {
+                call: None,
+                json: Some(String::from_utf8_lossy(bytes).into()),
+            };
+        };
+        let call = match fields.remove("call") {
+            Some(Value::String(call)) => Some(call),
+            Some(other) => Some(other.to_string()),
+            None => None,
+        };
+        Fields {
+            call,
+            json: (!fields.is_empty()).then(|| fields.into()),
         }
     }
 }
@@ -188,11 +224,10 @@ unsafe extern "C" fn log(ctx: *mut VpCtx, line_level: u32, text: VpBytes, fields
     }
     // SAFETY: lent for the length of this call, by contract.
     let (text, fields) = unsafe { (lent(text), lent(fields_json)) };
-    let fields = (!fields.is_empty()).then(|| String::from_utf8_lossy(fields));
     ctx.write(
         line_level,
         &String::from_utf8_lossy(text),
-        fields.as_deref(),
+        Fields::read(fields),
     );
 }
 
@@ -261,12 +296,16 @@ mod tests {
         let ctx = Ctx::leak("pico", 7).opaque();
         let text = heard(Level::TRACE, || {
             say(ctx, level::INFO, b"voice is ready", b"{\"ms\":3}");
+            say(ctx, level::INFO, b"spoke", b"{\"call\":\"CA1\"}");
+            say(ctx, level::INFO, b"broke", b"{\"ms\":");
             say(ctx, 99, b"fine print", b"");
             say(ptr::null_mut(), level::INFO, b"from nobody", b"");
         });
         assert_eq!(
             text,
-            "plugin INFO message=voice is ready plugin=\"pico\" generation=7 fields=\"{\\\"ms\\\":3}\"\n\
+            "plugin INFO message=voice is ready plugin=\"pico\" generation=7 fields={\"ms\":3}\n\
+             plugin INFO message=spoke plugin=\"pico\" generation=7 call=\"CA1\"\n\
+             plugin INFO message=broke plugin=\"pico\" generation=7 fields=\"{\\\"ms\\\":\"\n\
              plugin TRACE message=fine print plugin=\"pico\" generation=7\n"
         );
     }
