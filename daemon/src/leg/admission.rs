@@ -15,8 +15,6 @@
 //! ```
 
 mod resume;
-#[cfg(test)]
-mod tests;
 
 pub use resume::{Connect, MAX_STREAMS, Next, Step};
 
@@ -513,3 +511,6 @@ fn random_token() -> Option<String> {
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests;

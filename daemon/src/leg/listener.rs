@@ -552,28 +552,4 @@ fn percent(data: &[u8]) -> Option<u8> {
 }
 
 #[cfg(test)]
-#[path = "listener_tests.rs"]
-mod with_a_plugin;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn likelihoods_are_read_as_people_write_them() {
-        for (data, read) in [
-            ("0.734", Some(73)),
-            ("1", Some(100)),
-            (" 0 ", Some(0)),
-            ("7", Some(100)),
-            ("-1e9", Some(0)),
-            ("NaN", None),
-            ("inf", None),
-            ("", None),
-            ("likely", None),
-        ] {
-            assert_eq!(percent(data.as_bytes()), read, "{data}");
-        }
-        assert_eq!(percent(b"\xff"), None);
-    }
-}
+mod tests;

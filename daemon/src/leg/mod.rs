@@ -42,8 +42,6 @@ mod line;
 mod lineup;
 mod listener;
 mod mouth;
-#[cfg(test)]
-mod mouth_tests;
 mod outbox;
 mod phrases;
 mod ready;

@@ -449,18 +449,4 @@ impl Saying {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mouth_that_rests_holds_no_memory() {
-        let mut mouth = Mouth::new(None);
-        mouth.add(&[0; 1600]);
-        mouth.take(800);
-        mouth.rest();
-        assert_eq!(mouth.ready.samples.len(), 1600, "some of it stands ready");
-        mouth.take(800);
-        mouth.rest();
-        assert_eq!(mouth.ready.samples.capacity(), 0);
-    }
-}
+mod tests;

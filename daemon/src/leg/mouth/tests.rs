@@ -1,12 +1,10 @@
 //! The mouth with a real plugin, the moody voice in C, and rosters that change between two utterances. No call, no
 //! line, no clock.
-#![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
-use super::Setup;
-use super::mouth::{Ask, Delivered, Mouth, Scratch};
-use super::speakers::Speaker;
-use super::stage::{Stage, setup};
+use super::*;
+use crate::leg::Setup;
+use crate::leg::stage::{Stage, setup};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -261,4 +259,16 @@ fn a_voice_without_sound_has_none_whatever_its_format() {
         rig.stage.hire([voice("own", json!({}), None)]);
         assert!(rig.say(0).samples > 0, "{macros:?}");
     }
+}
+
+#[test]
+fn a_mouth_that_rests_holds_no_memory() {
+    let mut mouth = Mouth::new(None);
+    mouth.add(&[0; 1600]);
+    mouth.take(800);
+    mouth.rest();
+    assert_eq!(mouth.ready.samples.len(), 1600, "some of it stands ready");
+    mouth.take(800);
+    mouth.rest();
+    assert_eq!(mouth.ready.samples.capacity(), 0);
 }

@@ -368,3 +368,21 @@ fn one_that_is_at_its_end_is_started_anew_for_the_next_stretch() {
         assert_eq!(rig.delivered(), [begun, format!("{stretch} final first")]);
     }
 }
+
+#[test]
+fn likelihoods_are_read_as_people_write_them() {
+    for (data, read) in [
+        ("0.734", Some(73)),
+        ("1", Some(100)),
+        (" 0 ", Some(0)),
+        ("7", Some(100)),
+        ("-1e9", Some(0)),
+        ("NaN", None),
+        ("inf", None),
+        ("", None),
+        ("likely", None),
+    ] {
+        assert_eq!(percent(data.as_bytes()), read, "{data}");
+    }
+    assert_eq!(percent(b"\xff"), None);
+}
