@@ -1,7 +1,7 @@
 //! Between the line's µ-law and the format that was agreed with a plugin: a voice's sound on its way to the line, the
 //! caller's on its way to whoever listens. Works in the thread's scratch and keeps nothing but the filter's memory.
 
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use crate::media::resample::{ResampleError, Resampler};
 use crate::media::{frame, mulaw};
 use crate::plugin::{Encoding, Format};

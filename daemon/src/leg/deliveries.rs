@@ -4,7 +4,8 @@
 use super::actions::{self, Action};
 use super::leg::Leg;
 use super::listener;
-use super::mouth::{Delivered, Scratch};
+use super::moment::Scratch;
+use super::mouth::Delivered;
 use super::story;
 use crate::call::{CallTime, Floor, Input, Note, Reply, Speech, Turn, Words};
 use std::time::Instant;

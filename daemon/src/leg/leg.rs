@@ -6,7 +6,8 @@
 
 use super::history::History;
 use super::listener::Listener;
-use super::mouth::{Ask, Mouth, Scratch};
+use super::moment::Scratch;
+use super::mouth::{Ask, Mouth};
 use super::outbox::Outbox;
 use super::responder::Responder;
 use super::rests::Step;
@@ -63,13 +64,6 @@ pub(super) struct Leg {
     /// It has, to be connected elsewhere, and is not back.
     transferred: bool,
     over: Option<Why>,
-}
-
-/// Counted on one thread since the last tick; added to the metrics there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counted {
-    pub(super) frames_in: u64,
-    pub(super) frames_out: u64,
 }
 
 impl Leg {

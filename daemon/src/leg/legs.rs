@@ -6,7 +6,7 @@
 
 use super::leg::Leg;
 use super::line::Line;
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use super::outbox::Outbox;
 use crate::call::Why;
 use std::cell::RefCell;

@@ -11,7 +11,7 @@
 
 use super::leg::Leg;
 use super::legs::Legs;
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use super::outbox::Outbox;
 use super::{Arrival, Away, Guest, House};
 use crate::call::Why;

@@ -13,7 +13,7 @@
 //! caller said in the last half second is kept for him who comes new, because a stretch is noticed late.
 
 use super::lineup::Lineup;
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use super::rests::{Asked, Step};
 use super::starting::in_words;
 use super::transcribers::Open;

@@ -22,6 +22,7 @@
 //!  lineup    one line of voices or transcribers as it stood at one moment
 //!  starting  a plugin of any kind for one call, or why it cannot be had
 //!  convert   sound between the line's format and a plugin's
+//!  moment    what a thread lends to the line at work
 //!  rests     who failed too often lately to be asked, in whatever calls
 //! ```
 //!
@@ -41,6 +42,7 @@ mod legs;
 mod line;
 mod lineup;
 mod listener;
+mod moment;
 mod mouth;
 mod outbox;
 mod phrases;
@@ -48,6 +50,7 @@ mod ready;
 mod responder;
 mod rests;
 mod roster;
+
 mod speakers;
 #[cfg(test)]
 mod stage;

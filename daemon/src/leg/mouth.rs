@@ -4,8 +4,8 @@
 //! `ready` as µ-law, so that the core decides when how much of it is played. Converts only what a voice cannot give
 //! in the line's own format.
 
-use super::leg::Counted;
 use super::lineup::Lineup;
+use super::moment::Scratch;
 use super::phrases::{PHRASE_BYTES, PhraseKey};
 use super::ready::Ready;
 use super::rests::{Asked, Step};
@@ -50,21 +50,6 @@ pub(super) enum Delivered {
         utterance: u32,
         text: String,
     },
-}
-
-/// Room for conversion, and what is counted; one per thread, so that a thousand calls do not hold a thousand of them.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    pub(super) heard: Vec<u8>,
-    pub(super) mulaw: Vec<u8>,
-    pub(super) wide: Vec<i16>,
-    pub(super) narrow: Vec<i16>,
-    /// Sound on its way to somebody who does not take the line's own.
-    pub(super) bytes: Vec<u8>,
-    pub(super) json: Vec<u8>,
-    /// Room for the framed bytes of the line at work; see [`Line`](super::line::Line).
-    pub(super) wire: Vec<u8>,
-    pub(super) counted: Counted,
 }
 
 pub(super) struct Mouth {

@@ -1,7 +1,7 @@
 //! The bytes of one media websocket on their way out: framed, and given to the kernel as it takes them. Not here: what
 //! they say, and what it means when nobody takes them.
 
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use fastwebsockets::{Frame, OpCode, Payload};
 use std::io;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ use super::House;
 use super::lateness::Lateness;
 use super::legs::Legs;
 use super::line::{Line, MESSAGE_BYTES};
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use crate::call::Why;
 use bytes::Bytes;
 use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};

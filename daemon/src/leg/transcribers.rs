@@ -2,7 +2,7 @@
 //! that is, and what becomes of his words, is the listener's business.
 
 use super::convert::Convert;
-use super::mouth::Scratch;
+use super::moment::Scratch;
 use super::{Guest, Setup, starting};
 use crate::call::Stretch;
 use crate::media::{frame, mulaw};
