@@ -4,7 +4,7 @@
 use super::actions::{self, Action};
 use super::leg::Leg;
 use super::listener;
-use super::moment::Scratch;
+use super::moment::Moment;
 use super::mouth::Delivered;
 use super::story;
 use crate::call::{CallTime, Floor, Input, Note, Reply, Speech, Turn, Words};
@@ -17,8 +17,8 @@ const MAX_KEPT: u32 = 200;
 
 impl Leg {
     /// One thing from the voice into the core; false if there was none.
-    pub(super) fn pump_voice(&mut self, now: Instant, scratch: &mut Scratch) -> bool {
-        let Some(delivered) = self.mouth.next(&self.house, scratch) else {
+    pub(super) fn pump_voice(&mut self, moment: &mut Moment<'_>) -> bool {
+        let Some(delivered) = self.mouth.next(&self.house, moment.scratch) else {
             return false;
         };
         let (utterance, speech) = match &delivered {
@@ -39,7 +39,7 @@ impl Leg {
             Delivered::Done { utterance } => (*utterance, Speech::Done),
             Delivered::Failed { utterance, text } => (*utterance, Speech::Failed(text)),
         };
-        let at = self.call_time(now);
+        let at = self.call_time(moment.now);
         let input = Input::Speech { utterance, speech };
         self.call.handle_input(at, input);
         true

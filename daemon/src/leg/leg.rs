@@ -6,7 +6,7 @@
 
 use super::history::History;
 use super::listener::Listener;
-use super::moment::Scratch;
+use super::moment::Moment;
 use super::mouth::{Ask, Mouth};
 use super::outbox::Outbox;
 use super::responder::Responder;
@@ -73,11 +73,10 @@ impl Leg {
         guest: Guest,
         stream_sid: String,
         bell: Option<Waker>,
-        now: Instant,
         out: &mut Outbox,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) -> Leg {
-        let agent = Arc::clone(&guest.agent);
+        let (agent, now) = (Arc::clone(&guest.agent), moment.now);
         story::started(&house, &guest, &stream_sid);
         let mut leg = Leg {
             house,
@@ -116,24 +115,22 @@ impl Leg {
         // A responder that takes turns by itself says so while it starts.
         leg.pump_responder(now);
         if !leg.responder.own_turns {
-            leg.have_listened(now, scratch);
+            leg.have_listened(moment);
         }
         leg.call.start(leg.call_time(now));
-        leg.work(now, out, scratch);
+        leg.work(out, moment);
         leg
     }
 
     /// Another stream of the call has come, and the conversation goes on; so do its clocks.
-    #[expect(clippy::too_many_arguments)]
     pub(super) fn take_up(
         &mut self,
         stream_sid: &str,
         peer: IpAddr,
         bell: Option<Waker>,
         back: &Back,
-        now: Instant,
         out: &mut Outbox,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
         stream_sid.clone_into(&mut self.stream_sid);
         self.guest.ip = peer;
@@ -153,11 +150,11 @@ impl Leg {
         };
         self.responder.came_back(back, self.turn, self.heard);
         story::resumed(&self.house, &self.guest, stream_sid, how);
-        self.input(Input::Returned(back), now, out, scratch);
+        self.input(Input::Returned(back), out, moment);
     }
 
     /// Whoever is to hear the caller's words, from the first one on.
-    fn have_listened(&mut self, now: Instant, scratch: &mut Scratch) {
+    fn have_listened(&mut self, moment: &mut Moment<'_>) {
         let agent = &self.guest.agent;
         let listener = |step, name: &Option<String>| {
             name.as_ref()
@@ -172,20 +169,14 @@ impl Leg {
             .into_iter()
             .flatten()
         {
-            listener.begin(&self.house, &self.guest, now, scratch);
+            listener.begin(&self.house, &self.guest, moment);
         }
     }
 
     /// A media message: µ-law of any length, usually one frame.
-    pub(super) fn hear(
-        &mut self,
-        samples: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-        scratch: &mut Scratch,
-    ) {
-        scratch.counted.frames_in += 1;
-        let at = self.call_time(now);
+    pub(super) fn hear(&mut self, samples: &[u8], out: &mut Outbox, moment: &mut Moment<'_>) {
+        moment.scratch.counted.frames_in += 1;
+        let at = self.call_time(moment.now);
         for part in samples.chunks(frame::FRAME_SAMPLES) {
             let mut pcm = [0_i16; frame::FRAME_SAMPLES];
             let pcm = &mut pcm[..part.len()];
@@ -198,65 +189,53 @@ impl Leg {
                 .into_iter()
                 .flatten()
             {
-                listener.hear(part, pcm, self.heard, scratch);
+                listener.hear(part, pcm, self.heard, moment.scratch);
             }
             self.heard += part.len() as u64;
             let voiced = self.detector.frame(pcm);
             self.call.handle_input(at, Input::Heard { voiced });
-            self.work(now, out, scratch);
+            self.work(out, moment);
         }
     }
 
     /// The caller pressed a key.
-    pub(super) fn digit(
-        &mut self,
-        digit: char,
-        now: Instant,
-        out: &mut Outbox,
-        scratch: &mut Scratch,
-    ) {
+    pub(super) fn digit(&mut self, digit: char, out: &mut Outbox, moment: &mut Moment<'_>) {
         let mut bytes = [0; 4];
         let text = digit.encode_utf8(&mut bytes);
         self.responder
             .tell(kind::DTMF, 0, self.turn, self.heard, text.as_bytes());
-        self.input(Input::Digit(digit), now, out, scratch);
+        self.input(Input::Digit(digit), out, moment);
     }
 
     /// The carrier gave a mark back. Names that are not ours are ignored; says whether it was ours.
-    pub(super) fn marked(
-        &mut self,
-        name: &str,
-        now: Instant,
-        out: &mut Outbox,
-        scratch: &mut Scratch,
-    ) -> bool {
+    pub(super) fn marked(&mut self, name: &str, out: &mut Outbox, moment: &mut Moment<'_>) -> bool {
         let Some(mark) = read_mark(name) else {
             return false;
         };
-        self.input(Input::Marked(mark), now, out, scratch);
+        self.input(Input::Marked(mark), out, moment);
         true
     }
 
     /// The stream is over or the call has to end; whether it does is said by [`Leg::over`]. Who hangs up while he is
     /// connected elsewhere has been transferred.
-    pub(super) fn stop(&mut self, why: Why, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+    pub(super) fn stop(&mut self, why: Why, out: &mut Outbox, moment: &mut Moment<'_>) {
         let why = match why {
             Why::CallerHungUp if self.transferred => Why::Transferred,
             why => why,
         };
-        self.input(Input::Stop(why), now, out, scratch);
+        self.input(Input::Stop(why), out, moment);
     }
 
     /// The call ends now, also if the core would wait for another stream.
-    pub(super) fn end(&mut self, why: Why, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
-        self.stop(why, now, out, scratch);
-        self.finish(why, now);
+    pub(super) fn end(&mut self, why: Why, out: &mut Outbox, moment: &mut Moment<'_>) {
+        self.stop(why, out, moment);
+        self.finish(why, moment.now);
     }
 
     /// Looks at everything that does not announce itself: plugin rings and deadlines. Says whether there was anything;
     /// mostly there is not, so this is the look that has to be cheap.
-    pub(super) fn tick(&mut self, now: Instant, out: &mut Outbox, scratch: &mut Scratch) -> bool {
-        let at = self.call_time(now);
+    pub(super) fn tick(&mut self, out: &mut Outbox, moment: &mut Moment<'_>) -> bool {
+        let at = self.call_time(moment.now);
         let due = self.deadline.is_some_and(|deadline| deadline <= at);
         if due {
             self.call.handle_timeout(at);
@@ -266,7 +245,7 @@ impl Leg {
             || !self.responder.is_idle()
             || self.listeners().any(|listener| !listener.is_idle());
         if moves {
-            self.work(now, out, scratch);
+            self.work(out, moment);
         }
         moves
     }
@@ -318,25 +297,25 @@ impl Leg {
         CallTime(u64::try_from(now.duration_since(self.started).as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn input(&mut self, input: Input<'_>, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
-        self.call.handle_input(self.call_time(now), input);
-        self.work(now, out, scratch);
+    fn input(&mut self, input: Input<'_>, out: &mut Outbox, moment: &mut Moment<'_>) {
+        self.call.handle_input(self.call_time(moment.now), input);
+        self.work(out, moment);
     }
 
     /// Outputs until there are none, then whatever the plugins have ready, until nothing moves any more.
-    fn work(&mut self, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+    fn work(&mut self, out: &mut Outbox, moment: &mut Moment<'_>) {
         loop {
             while let Some(output) = self.call.poll_output() {
-                self.carry_out(output, now, out, scratch);
+                self.carry_out(output, out, moment);
             }
             if let Some(samples) = self.taken_back.take() {
                 self.call
-                    .handle_input(self.call_time(now), Input::TakenBack { samples });
+                    .handle_input(self.call_time(moment.now), Input::TakenBack { samples });
                 continue;
             }
-            let moved = self.pump_voice(now, scratch)
-                || self.pump_listeners(now)
-                || self.pump_responder(now);
+            let moved = self.pump_voice(moment)
+                || self.pump_listeners(moment.now)
+                || self.pump_responder(moment.now);
             if !moved {
                 break;
             }
@@ -347,7 +326,8 @@ impl Leg {
         self.deadline = self.call.poll_timeout().map(|(deadline, _)| deadline);
     }
 
-    fn carry_out(&mut self, output: Output, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+    fn carry_out(&mut self, output: Output, out: &mut Outbox, moment: &mut Moment<'_>) {
+        let now = moment.now;
         match output {
             Output::Respond {
                 turn,
@@ -386,18 +366,18 @@ impl Leg {
                 };
                 self.mouth.say(&self.house, &self.guest, ask, now);
             }
-            Output::Play { samples } => self.play(samples, now, out, scratch),
+            Output::Play { samples } => self.play(samples, out, moment),
             Output::Mark(mark) => {
-                scratch.json.clear();
-                wire::write_mark(&mut scratch.json, &self.stream_sid, &mark_name(mark));
-                out.text(&scratch.json);
+                moment.scratch.json.clear();
+                wire::write_mark(&mut moment.scratch.json, &self.stream_sid, &mark_name(mark));
+                out.text(&moment.scratch.json);
             }
             Output::Clear => {
-                self.silence_line(out, scratch);
+                self.silence_line(out, moment);
                 self.mouth.clear();
             }
             Output::Hold { samples } => {
-                self.silence_line(out, scratch);
+                self.silence_line(out, moment);
                 self.taken_back = Some(self.mouth.hold(samples));
             }
             Output::Forget => self.mouth.clear(),
@@ -419,7 +399,7 @@ impl Leg {
                 self.responder
                     .tell(kind::PARTIAL, 0, turn, self.heard, text.as_bytes());
             }
-            Output::Transcribe { stretch, heard } => self.transcribe(stretch, heard, now, scratch),
+            Output::Transcribe { stretch, heard } => self.transcribe(stretch, heard, moment),
             Output::Depart(Departure::Digits(keys)) => self.departure = Some(Away::Keys(keys)),
             Output::Depart(Departure::Transfer(number)) => {
                 self.transferred = true;
@@ -430,7 +410,7 @@ impl Leg {
                     .tell(kind::MARK, 0, utterance, self.heard, &[])
             }
             Output::Note(note) => {
-                self.learn(&note, now, scratch);
+                self.learn(&note, moment);
                 self.write_down(&note);
             }
             Output::HangUp => self.hang_up = true,
@@ -448,25 +428,20 @@ impl Leg {
         }
     }
 
-    fn transcribe(
-        &mut self,
-        stretch: Stretch,
-        heard: Sounded,
-        now: Instant,
-        scratch: &mut Scratch,
-    ) {
+    fn transcribe(&mut self, stretch: Stretch, heard: Sounded, moment: &mut Moment<'_>) {
         let at = self.heard;
         for listener in [&mut self.transcriber, &mut self.endpointer]
             .into_iter()
             .flatten()
         {
             let told = (stretch, heard);
-            listener.tell(&self.house, &self.guest, told, at, now, scratch);
+            listener.tell(&self.house, &self.guest, told, at, moment);
         }
     }
 
     /// What the core says of plugins that failed; those who keep their streams draw their own conclusions.
-    fn learn(&mut self, note: &Note, now: Instant, scratch: &mut Scratch) {
+    fn learn(&mut self, note: &Note, moment: &mut Moment<'_>) {
+        let now = moment.now;
         match note {
             Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. } => {
                 self.mouth.failed(&self.house, now);
@@ -494,7 +469,7 @@ impl Leg {
                 if let Some(listener) = &mut self.transcriber {
                     let failed = (*stretch, *transcriber);
                     let (house, guest) = (&self.house, &self.guest);
-                    listener.replaced(house, guest, failed, self.heard, now, scratch);
+                    listener.replaced(house, guest, failed, self.heard, moment);
                 }
             }
             Note::Failed {
@@ -518,27 +493,29 @@ impl Leg {
     }
 
     /// The carrier throws away what it holds.
-    fn silence_line(&self, out: &mut Outbox, scratch: &mut Scratch) {
-        scratch.json.clear();
-        wire::write_clear(&mut scratch.json, &self.stream_sid);
-        out.text(&scratch.json);
+    fn silence_line(&self, out: &mut Outbox, moment: &mut Moment<'_>) {
+        let json = &mut moment.scratch.json;
+        json.clear();
+        wire::write_clear(json, &self.stream_sid);
+        out.text(json);
     }
 
-    fn play(&mut self, samples: u64, now: Instant, out: &mut Outbox, scratch: &mut Scratch) {
+    fn play(&mut self, samples: u64, out: &mut Outbox, moment: &mut Moment<'_>) {
         let sound = self.mouth.take(samples);
         if sound.is_empty() {
             return;
         }
-        scratch.counted.frames_out += 1;
-        scratch.json.clear();
-        wire::write_media(&mut scratch.json, &self.stream_sid, sound);
-        out.text(&scratch.json);
+        moment.scratch.counted.frames_out += 1;
+        let json = &mut moment.scratch.json;
+        json.clear();
+        wire::write_media(json, &self.stream_sid, sound);
+        out.text(json);
         if !self.first_audio_out {
             self.first_audio_out = true;
             self.house
                 .metrics
                 .first_audio
-                .observe(now.duration_since(self.started).as_secs_f64());
+                .observe(moment.now.duration_since(self.started).as_secs_f64());
         }
     }
 }

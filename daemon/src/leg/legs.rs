@@ -6,7 +6,7 @@
 
 use super::leg::Leg;
 use super::line::Line;
-use super::moment::Scratch;
+use super::moment::Moment;
 use super::outbox::Outbox;
 use crate::call::Why;
 use std::cell::RefCell;
@@ -76,17 +76,17 @@ impl Legs {
     }
 
     /// Looks at those that are due.
-    pub(super) fn tick(&mut self, now: Instant, scratch: &mut Scratch) {
+    pub(super) fn tick(&mut self, moment: &mut Moment<'_>) {
         let mut nowhere = Outbox::default();
         self.parked.retain(|_, parked| {
-            if parked.look > now {
+            if parked.look > moment.now {
                 return true;
             }
             let leg = &mut parked.leg;
             // A panic in one call is that call's end, not the thread's.
-            let whole = catch_unwind(AssertUnwindSafe(|| leg.tick(now, &mut nowhere, scratch)));
+            let whole = catch_unwind(AssertUnwindSafe(|| leg.tick(&mut nowhere, moment)));
             nowhere.discard();
-            parked.look = leg.look_at(now);
+            parked.look = leg.look_at(moment.now);
             if whole.is_err() {
                 error!(
                     "a call was ended by a fault of ours; the others go on. Please report the panic above"
@@ -97,20 +97,14 @@ impl Legs {
     }
 
     /// Ends this call, or all of them, if they wait here.
-    pub(super) fn end(
-        &mut self,
-        call_sid: Option<&str>,
-        why: Why,
-        now: Instant,
-        scratch: &mut Scratch,
-    ) {
+    pub(super) fn end(&mut self, call_sid: Option<&str>, why: Why, moment: &mut Moment<'_>) {
         let mut nowhere = Outbox::default();
         let ended: Vec<Parked> = match call_sid {
             Some(sid) => self.parked.remove(sid).into_iter().collect(),
             None => self.parked.drain().map(|(_, parked)| parked).collect(),
         };
         for mut parked in ended {
-            parked.leg.end(why, now, &mut nowhere, scratch);
+            parked.leg.end(why, &mut nowhere, moment);
             nowhere.discard();
         }
     }

@@ -11,7 +11,7 @@
 
 use super::leg::Leg;
 use super::legs::Legs;
-use super::moment::Scratch;
+use super::moment::Moment;
 use super::outbox::Outbox;
 use super::{Arrival, Away, Guest, House};
 use crate::call::Why;
@@ -132,24 +132,22 @@ impl Line {
         fin: bool,
         opcode: OpCode,
         payload: &[u8],
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
-        self.last_message = now;
+        self.last_message = moment.now;
         self.asked = false;
-        self.out.borrow(scratch);
+        self.out.borrow(moment.scratch);
         match opcode {
             _ if self.is_closing() && opcode != OpCode::Close => {}
-            OpCode::Text if fin => self.on_text(payload, now, scratch),
-            OpCode::Binary if fin => self.ignore("binary", now, scratch),
+            OpCode::Text if fin => self.on_text(payload, moment),
+            OpCode::Binary if fin => self.ignore("binary", moment),
             OpCode::Text | OpCode::Binary | OpCode::Continuation => {
                 // Carriers send none, and collecting them is how memory is taken from outside.
                 self.close(
                     code::TOO_BIG,
                     "fragmented messages are not taken",
                     Why::StreamLost,
-                    now,
-                    scratch,
+                    moment,
                 );
             }
             OpCode::Close => {
@@ -158,35 +156,34 @@ impl Line {
                 } else {
                     Why::CallerHungUp
                 };
-                self.end_call(why, now, scratch);
-                self.flush(now);
+                self.end_call(why, moment);
+                self.flush(moment);
                 self.state = State::Gone;
             }
             OpCode::Ping | OpCode::Pong => {}
         }
-        self.settle(now, scratch);
-        self.out.give_back(scratch);
-        self.plan(now);
+        self.settle(moment);
+        self.out.give_back(moment.scratch);
+        self.plan(moment.now);
     }
 
     /// A frame that RFC 6455 obliges us to send: the answer to a ping or to a close.
-    pub(super) fn owe(&mut self, opcode: OpCode, payload: &[u8], now: Instant) {
+    pub(super) fn owe(&mut self, opcode: OpCode, payload: &[u8], moment: &mut Moment<'_>) {
         // The close that answers ours is not answered in its turn: each side says it once, and browsers take a second
         // one for a broken connection.
         if opcode == OpCode::Close && self.is_closing() {
             return;
         }
         self.out.frame(opcode, payload);
-        self.flush(now);
-        self.plan(now);
+        self.flush(moment);
+        self.plan(moment.now);
     }
 
     /// The reading half ended: end of stream or a violation of the websocket protocol.
     pub(super) fn on_end(
         &mut self,
         error: &fastwebsockets::WebSocketError,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
         use fastwebsockets::WebSocketError as E;
         let close = match error {
@@ -202,22 +199,16 @@ impl Line {
             _ => None,
         };
         if let Some((code, reason)) = close {
-            self.close(code, reason, Why::StreamLost, now, scratch);
+            self.close(code, reason, Why::StreamLost, moment);
         }
-        self.end_call(Why::StreamLost, now, scratch);
-        self.flush(now);
+        self.end_call(Why::StreamLost, moment);
+        self.flush(moment);
         self.state = State::Gone;
-        self.plan(now);
+        self.plan(moment.now);
     }
 
     /// The daemon ends this call, if it is the one named (or any, if none is).
-    pub(super) fn end(
-        &mut self,
-        call_sid: Option<&str>,
-        why: Why,
-        now: Instant,
-        scratch: &mut Scratch,
-    ) {
+    pub(super) fn end(&mut self, call_sid: Option<&str>, why: Why, moment: &mut Moment<'_>) {
         let ours = match (&self.state, call_sid) {
             (State::Talking(leg), Some(sid)) => leg.call_sid() == sid,
             (State::Closing { .. } | State::Gone, _) => false,
@@ -225,17 +216,18 @@ impl Line {
             (_, None) => true,
         };
         if ours {
-            self.close(code::NORMAL, "", why, now, scratch);
-            self.plan(now);
+            self.close(code::NORMAL, "", why, moment);
+            self.plan(moment.now);
         }
     }
 
     /// Plugin rings, deadlines, bytes that wait, peers that keep us waiting: every 5 ms, unless the line is so quiet that
     /// [`Line::look`] says later.
-    pub(super) fn tick(&mut self, now: Instant, scratch: &mut Scratch) {
+    pub(super) fn tick(&mut self, moment: &mut Moment<'_>) {
+        let now = moment.now;
         let mut moves = true;
         match &mut self.state {
-            State::Talking(leg) => moves = leg.tick(now, &mut self.out, scratch),
+            State::Talking(leg) => moves = leg.tick(&mut self.out, moment),
             State::Waiting if now.duration_since(self.opened) > self.house.patience.start() => {
                 self.house
                     .metrics
@@ -247,8 +239,7 @@ impl Line {
                     code::POLICY,
                     "no start message in time",
                     Why::StreamLost,
-                    now,
-                    scratch,
+                    moment,
                 );
             }
             State::Closing { since }
@@ -262,39 +253,33 @@ impl Line {
         if silent > self.house.patience.idle() && !self.is_closing() {
             warn!(peer = %self.peer, call = self.call_sid(), silent_s = silent.as_secs(),
                 "a media stream went silent and is closed");
-            self.close(
-                code::POLICY,
-                "silent for too long",
-                Why::StreamLost,
-                now,
-                scratch,
-            );
+            self.close(code::POLICY, "silent for too long", Why::StreamLost, moment);
         } else if silent > self.house.patience.idle() / 3 && !self.asked && !self.is_closing() {
             self.asked = true;
             self.out.frame(OpCode::Ping, b"");
         }
         if moves || !self.out.is_empty() {
-            self.settle(now, scratch);
+            self.settle(moment);
         }
         self.plan(now);
     }
 
-    fn on_text(&mut self, text: &[u8], now: Instant, scratch: &mut Scratch) {
+    fn on_text(&mut self, text: &[u8], moment: &mut Moment<'_>) {
         let message = match wire::read(text) {
             Ok(message) => message,
-            Err(bad) => return self.ignore(bad.as_str(), now, scratch),
+            Err(bad) => return self.ignore(bad.as_str(), moment),
         };
         match (&mut self.state, message) {
             (_, Message::Connected { .. }) => {}
-            (State::Waiting, Message::Start(start)) => self.on_start(&start, now, scratch),
-            (State::Waiting, _) => self.ignore("before_start", now, scratch),
-            (State::Talking(_), Message::Start(_)) => self.ignore("second_start", now, scratch),
+            (State::Waiting, Message::Start(start)) => self.on_start(&start, moment),
+            (State::Waiting, _) => self.ignore("before_start", moment),
+            (State::Talking(_), Message::Start(_)) => self.ignore("second_start", moment),
             (State::Talking(leg), message) => {
                 if message
                     .stream_sid()
                     .is_some_and(|sid| sid != leg.stream_sid())
                 {
-                    return self.ignore("wrong_stream", now, scratch);
+                    return self.ignore("wrong_stream", moment);
                 }
                 let out = &mut self.out;
                 match message {
@@ -304,29 +289,27 @@ impl Line {
                         ..
                     } => {
                         if !track_inbound {
-                            return self.ignore("wrong_track", now, scratch);
+                            return self.ignore("wrong_track", moment);
                         }
                         // Taken out for the moment, because the leg needs the rest of the scratch meanwhile.
-                        let mut samples = std::mem::take(&mut scratch.heard);
+                        let mut samples = std::mem::take(&mut moment.scratch.heard);
                         samples.resize(wire::MAX_PAYLOAD_BYTES, 0);
                         let decoded = wire::decode_payload(&payload, &mut samples);
                         if let Ok(count) = decoded {
-                            leg.hear(&samples[..count], now, out, scratch);
+                            leg.hear(&samples[..count], out, moment);
                         }
-                        scratch.heard = samples;
+                        moment.scratch.heard = samples;
                         if let Err(bad) = decoded {
-                            self.ignore(bad.as_str(), now, scratch);
+                            self.ignore(bad.as_str(), moment);
                         }
                     }
-                    Message::Dtmf { digit, .. } => leg.digit(digit, now, out, scratch),
+                    Message::Dtmf { digit, .. } => leg.digit(digit, out, moment),
                     Message::Mark { name, .. } => {
-                        if !leg.marked(&name, now, out, scratch) {
-                            self.ignore("unknown_mark", now, scratch);
+                        if !leg.marked(&name, out, moment) {
+                            self.ignore("unknown_mark", moment);
                         }
                     }
-                    Message::Stop { .. } => {
-                        self.close(code::NORMAL, "", Why::CallerHungUp, now, scratch)
-                    }
+                    Message::Stop { .. } => self.close(code::NORMAL, "", Why::CallerHungUp, moment),
                     Message::Connected { .. } | Message::Start(_) => {}
                 }
             }
@@ -334,13 +317,13 @@ impl Line {
         }
     }
 
-    fn on_start(&mut self, start: &wire::Start, now: Instant, scratch: &mut Scratch) {
+    fn on_start(&mut self, start: &wire::Start, moment: &mut Moment<'_>) {
         let token = start.parameter("token");
         let place = self.legs.borrow().place();
         let admitted = self
             .house
             .admission
-            .spend(token, &start.call_sid, place, now);
+            .spend(token, &start.call_sid, place, moment.now);
         match admitted {
             Ok(mut arrival) => {
                 // A stream may bring more of its own; what the webhook was given counts first.
@@ -348,7 +331,7 @@ impl Line {
                 let (own, _) = custom_parameters(own.map(|(name, value)| (&**name, &**value)));
                 let before = std::mem::replace(&mut arrival.guest.parameters, own);
                 arrival.guest.parameters.extend(before);
-                self.arrive(arrival, &start.stream_sid, now, scratch);
+                self.arrive(arrival, &start.stream_sid, moment);
             }
             Err(refusal) => {
                 warn!(peer = %self.peer, call = %start.call_sid, "a media stream was refused: {refusal}");
@@ -361,15 +344,14 @@ impl Line {
                     code::POLICY,
                     "not announced by our webhook",
                     Why::StreamLost,
-                    now,
-                    scratch,
+                    moment,
                 );
             }
         }
     }
 
     /// The call begins, or goes on with the leg it has.
-    fn arrive(&mut self, arrival: Arrival, stream_sid: &str, now: Instant, scratch: &mut Scratch) {
+    fn arrive(&mut self, arrival: Arrival, stream_sid: &str, moment: &mut Moment<'_>) {
         let sid = arrival.guest.call_sid.clone();
         let leg = match arrival.back {
             None => {
@@ -382,9 +364,8 @@ impl Line {
                     guest,
                     stream_sid.to_owned(),
                     self.bell.clone(),
-                    now,
                     &mut self.out,
-                    scratch,
+                    moment,
                 );
                 Box::new(leg)
             }
@@ -393,22 +374,14 @@ impl Line {
                 let leg = parked.or_else(|| {
                     // The carrier was faster than we: the stream before this one has broken, and we have not noticed.
                     let before = self.legs.borrow_mut().line_of(&sid)?;
-                    before.borrow_mut().give_up_leg(now, scratch)
+                    before.borrow_mut().give_up_leg(moment)
                 });
                 let Some(mut leg) = leg else {
                     let reason = "the call has ended meanwhile";
-                    return self.close(code::NORMAL, reason, Why::StreamLost, now, scratch);
+                    return self.close(code::NORMAL, reason, Why::StreamLost, moment);
                 };
                 let bell = self.bell.clone();
-                leg.take_up(
-                    stream_sid,
-                    self.peer,
-                    bell,
-                    &back,
-                    now,
-                    &mut self.out,
-                    scratch,
-                );
+                leg.take_up(stream_sid, self.peer, bell, &back, &mut self.out, moment);
                 leg
             }
         };
@@ -417,21 +390,20 @@ impl Line {
     }
 
     /// Another stream of this call has come: closes this one and hands over its leg, unless the call ends by it.
-    fn give_up_leg(&mut self, now: Instant, scratch: &mut Scratch) -> Option<Box<Leg>> {
-        let State::Talking(mut leg) =
-            std::mem::replace(&mut self.state, State::Closing { since: now })
-        else {
+    fn give_up_leg(&mut self, moment: &mut Moment<'_>) -> Option<Box<Leg>> {
+        let closing = State::Closing { since: moment.now };
+        let State::Talking(mut leg) = std::mem::replace(&mut self.state, closing) else {
             return None;
         };
-        leg.stop(Why::StreamLost, now, &mut self.out, scratch);
+        leg.stop(Why::StreamLost, &mut self.out, moment);
         self.say_close(code::NORMAL, "another stream of this call has come");
-        self.flush(now);
-        self.plan(now);
+        self.flush(moment);
+        self.plan(moment.now);
         leg.over().is_none().then_some(leg)
     }
 
     /// A message that means nothing here: counted; too many of them and the stream is closed.
-    fn ignore(&mut self, reason: &'static str, now: Instant, scratch: &mut Scratch) {
+    fn ignore(&mut self, reason: &'static str, moment: &mut Moment<'_>) {
         self.house
             .metrics
             .media_ignored
@@ -445,17 +417,16 @@ impl Line {
                 code::POLICY,
                 "too many messages without meaning",
                 Why::StreamLost,
-                now,
-                scratch,
+                moment,
             );
         }
     }
 
     /// The stream is over for the call: it ends, or its leg is kept until another comes.
-    fn end_call(&mut self, why: Why, now: Instant, scratch: &mut Scratch) {
+    fn end_call(&mut self, why: Why, moment: &mut Moment<'_>) {
         if let State::Talking(leg) = &mut self.state {
-            leg.stop(why, now, &mut self.out, scratch);
-            self.part(Away::Lost, now);
+            leg.stop(why, &mut self.out, moment);
+            self.part(Away::Lost, moment.now);
         }
     }
 
@@ -475,13 +446,13 @@ impl Line {
     }
 
     /// Ends the call and says goodbye in the websocket's way.
-    fn close(&mut self, code: u16, reason: &str, why: Why, now: Instant, scratch: &mut Scratch) {
+    fn close(&mut self, code: u16, reason: &str, why: Why, moment: &mut Moment<'_>) {
         if self.is_closing() {
             return;
         }
-        self.end_call(why, now, scratch);
+        self.end_call(why, moment);
         self.say_close(code, reason);
-        self.state = State::Closing { since: now };
+        self.state = State::Closing { since: moment.now };
     }
 
     fn say_close(&mut self, code: u16, reason: &str) {
@@ -497,12 +468,12 @@ impl Line {
     }
 
     /// After every step: the core's wish to leave or to hang up, then the bytes.
-    fn settle(&mut self, now: Instant, scratch: &mut Scratch) {
+    fn settle(&mut self, moment: &mut Moment<'_>) {
         if let State::Talking(leg) = &mut self.state {
             if let Some(to) = leg.departure() {
-                self.part(to, now);
+                self.part(to, moment.now);
                 self.say_close(code::NORMAL, "");
-                return self.flush(now);
+                return self.flush(moment);
             }
             let over = leg.over();
             if leg.wants_hang_up() || over.is_some() {
@@ -512,10 +483,10 @@ impl Line {
                     code::NORMAL
                 };
                 let why = over.unwrap_or(Why::ResponderHungUp);
-                self.close(code, "", why, now, scratch);
+                self.close(code, "", why, moment);
             }
         }
-        self.flush(now);
+        self.flush(moment);
     }
 
     /// At the end of every step: when to look here again if nothing comes before.
@@ -534,16 +505,16 @@ impl Line {
         }
     }
 
-    fn flush(&mut self, now: Instant) {
+    fn flush(&mut self, moment: &mut Moment<'_>) {
         if self.is_gone() {
             return;
         }
-        match self.out.flush(&self.write, now) {
+        match self.out.flush(&self.write, moment.now) {
             Ok(()) => {}
             Err(lost) => {
                 info!(peer = %self.peer, call = self.call_sid(), "a media stream is lost: {lost}");
                 // The reader's end follows, or not.
-                self.end_call(Why::StreamLost, now, &mut Scratch::default());
+                self.end_call(Why::StreamLost, moment);
                 self.state = State::Gone;
             }
         }

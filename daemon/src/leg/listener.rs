@@ -13,7 +13,7 @@
 //! caller said in the last half second is kept for him who comes new, because a stretch is noticed late.
 
 use super::lineup::Lineup;
-use super::moment::Scratch;
+use super::moment::{Moment, Scratch};
 use super::rests::{Asked, Step};
 use super::starting::in_words;
 use super::transcribers::Open;
@@ -123,14 +123,8 @@ impl Listener {
     }
 
     /// The call begins: somebody is to listen before the caller's first word. Who cannot be had now is asked again then.
-    pub(super) fn begin(
-        &mut self,
-        house: &House,
-        guest: &Guest,
-        now: Instant,
-        scratch: &mut Scratch,
-    ) {
-        if let Err(why) = self.engage(house, guest, 0, now, scratch) {
+    pub(super) fn begin(&mut self, house: &House, guest: &Guest, moment: &mut Moment<'_>) {
+        if let Err(why) = self.engage(house, guest, 0, moment) {
             self.gave_way(why, false);
         }
     }
@@ -154,11 +148,10 @@ impl Listener {
         guest: &Guest,
         (stretch, heard): (Stretch, Sounded),
         at: u64,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
         if stretch != self.stretch {
-            self.begin_stretch(house, guest, stretch, at, now, scratch);
+            self.begin_stretch(house, guest, stretch, at, moment);
         }
         let (kind, flags) = match heard {
             Sounded::Started => (kind::SPEECH_START, 0),
@@ -179,11 +172,10 @@ impl Listener {
         guest: &Guest,
         stretch: Stretch,
         at: u64,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
         self.stretch = stretch;
-        let engaged = self.engage(house, guest, at, now, scratch);
+        let engaged = self.engage(house, guest, at, moment);
         let place = self.place;
         self.delivered.push_back(Delivered::Begun {
             stretch,
@@ -225,8 +217,7 @@ impl Listener {
         house: &House,
         guest: &Guest,
         at: u64,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) -> Result<(), String> {
         let words_wanted = self.step == Step::Transcriber && !self.unanswered.is_empty();
         if let Some(open) = &self.open
@@ -247,16 +238,16 @@ impl Listener {
         let rest = Duration::from_millis(guest.agent.settings.voice_rest_ms);
         let rested = self
             .fell_back
-            .is_some_and(|since| now.duration_since(since) >= rest);
+            .is_some_and(|since| moment.now.duration_since(since) >= rest);
         if rested || !lineup.is(&self.lineup) {
             (self.place, self.fell_back) = (0, None);
         }
         self.lineup = lineup;
         loop {
-            match self.engage_one(house, guest, &roster, at, now, scratch) {
+            match self.engage_one(house, guest, &roster, at, moment) {
                 Ok(()) => return Ok(()),
                 Err(why) if self.place >= self.lineup.last_place() => return Err(why),
-                Err(why) => self.next_in_line(why, now),
+                Err(why) => self.next_in_line(why, moment.now),
             }
         }
     }
@@ -268,8 +259,7 @@ impl Listener {
         guest: &Guest,
         roster: &Roster,
         at: u64,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) -> Result<(), String> {
         let step = self.step.as_str();
         let Some(setup) = self.lineup.at(self.place).cloned() else {
@@ -285,7 +275,7 @@ impl Listener {
         };
         let asked = Asked::setup(self.step, &setup, generation.number());
         // With nobody behind him, too: a caller who waits for words that do not come waits in each of his turns.
-        if house.rests.rests(&asked, now) {
+        if house.rests.rests(&asked, moment.now) {
             self.dismiss("resting: it is left alone for a while");
             self.asked = None;
             return Err(asked.rests());
@@ -312,11 +302,11 @@ impl Listener {
         self.asked = None;
         let started = Open::start(guest, self.place, &setup, generation, language);
         let caught_up = started.and_then(|mut open| {
-            open.catch_up(&self.recent, at, scratch)
+            open.catch_up(&self.recent, at, moment.scratch)
                 .map_err(|fault| in_words(fault, step, &setup.name))?;
             Ok(open)
         });
-        self.open = Some(caught_up.inspect_err(|_| house.rests.failed_now(&asked, now))?);
+        self.open = Some(caught_up.inspect_err(|_| house.rests.failed_now(&asked, moment.now))?);
         self.asked = Some(asked);
         Ok(())
     }
@@ -410,20 +400,19 @@ impl Listener {
         guest: &Guest,
         (stretch, place): (Stretch, u32),
         at: u64,
-        now: Instant,
-        scratch: &mut Scratch,
+        moment: &mut Moment<'_>,
     ) {
         self.unanswered.retain(|u| u.stretch != stretch);
         if place != self.place || place >= self.lineup.last_place() {
             return; // of another line, or a second word about the same
         }
         if let Some(asked) = self.asked.take() {
-            house.rests.failed_now(&asked, now);
+            house.rests.failed_now(&asked, moment.now);
         }
         self.place += 1;
-        self.fell_back = Some(now);
+        self.fell_back = Some(moment.now);
         if self.unanswered.is_empty()
-            && let Err(why) = self.engage(house, guest, at, now, scratch)
+            && let Err(why) = self.engage(house, guest, at, moment)
         {
             self.gave_way(why, false);
         }

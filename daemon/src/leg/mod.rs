@@ -22,7 +22,7 @@
 //!  lineup    one line of voices or transcribers as it stood at one moment
 //!  starting  a plugin of any kind for one call, or why it cannot be had
 //!  convert   sound between the line's format and a plugin's
-//!  moment    what a thread lends to the line at work
+//!  moment    what a thread brings to the line at work: the time, and room to work in
 //!  rests     who failed too often lately to be asked, in whatever calls
 //! ```
 //!
@@ -50,7 +50,6 @@ mod ready;
 mod responder;
 mod rests;
 mod roster;
-
 mod speakers;
 #[cfg(test)]
 mod stage;

@@ -1,7 +1,16 @@
-//! What a media thread has once and lends to the line at work: room to convert, to write and to frame in, and what is
-//! counted until the next tick. Nothing in it means anything to the line that comes next.
+//! What a media thread brings to a line whenever there is something to do: the time, and what it has once and lends.
+//! Nothing of it is kept, and nothing in it means anything to the line that comes next.
 
-/// Room for conversion, and what is counted; one per thread, so that a thousand calls do not hold a thousand of them.
+use std::time::Instant;
+
+/// One step with one line. Everything in it happens at the same time, so the clock is read once, by the thread.
+pub(super) struct Moment<'t> {
+    pub(super) now: Instant,
+    pub(super) scratch: &'t mut Scratch,
+}
+
+/// Room to convert, to write and to frame in, and what is counted; one per thread, so that a thousand calls do not hold a
+/// thousand of them.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) heard: Vec<u8>,

@@ -13,7 +13,7 @@ use super::House;
 use super::lateness::Lateness;
 use super::legs::Legs;
 use super::line::{Line, MESSAGE_BYTES};
-use super::moment::Scratch;
+use super::moment::{Moment, Scratch};
 use crate::call::Why;
 use bytes::Bytes;
 use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};
@@ -302,10 +302,8 @@ fn tick(
         }
         keep
     });
-    shared
-        .legs
-        .borrow_mut()
-        .tick(now, &mut shared.scratch.borrow_mut());
+    let scratch = &mut shared.scratch.borrow_mut();
+    shared.legs.borrow_mut().tick(&mut Moment { now, scratch });
     next
 }
 
@@ -313,7 +311,8 @@ fn tick(
 fn look(line: &mut Line, now: Instant, scratch: &RefCell<Scratch>) -> bool {
     // A panic in one call is that call's end, not the thread's.
     let whole = catch_unwind(AssertUnwindSafe(|| {
-        line.tick(now, &mut scratch.borrow_mut())
+        let scratch = &mut scratch.borrow_mut();
+        line.tick(&mut Moment { now, scratch });
     }))
     .is_ok();
     if !whole {
@@ -338,11 +337,12 @@ fn carry_out(command: Command, shared: &Shared, lines: &mut Vec<Served>) {
         Command::End { call_sid, why } => {
             let (now, call_sid) = (Instant::now(), call_sid.as_deref());
             let scratch = &mut shared.scratch.borrow_mut();
+            let moment = &mut Moment { now, scratch };
             for served in lines {
-                served.line.borrow_mut().end(call_sid, why, now, scratch);
+                served.line.borrow_mut().end(call_sid, why, moment);
             }
             // Afterwards: a line that lost its stream this very moment has left its leg there.
-            shared.legs.borrow_mut().end(call_sid, why, now, scratch);
+            shared.legs.borrow_mut().end(call_sid, why, moment);
         }
     }
 }
@@ -406,29 +406,22 @@ async fn wait_for_bell(line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {
 async fn read_frames(mut reader: Reader, line: Rc<RefCell<Line>>, scratch: Rc<RefCell<Scratch>>) {
     loop {
         let owed = &mut |frame: fastwebsockets::Frame<'_>| {
-            line.borrow_mut()
-                .owe(frame.opcode, &frame.payload, Instant::now());
+            let (now, scratch) = (Instant::now(), &mut scratch.borrow_mut());
+            let moment = &mut Moment { now, scratch };
+            line.borrow_mut().owe(frame.opcode, &frame.payload, moment);
             ready(Ok::<(), io::Error>(()))
         };
-        match reader.read_frame(owed).await {
+        let read = reader.read_frame(owed).await;
+        let (now, scratch) = (Instant::now(), &mut scratch.borrow_mut());
+        let (mut line, moment) = (line.borrow_mut(), &mut Moment { now, scratch });
+        match read {
             Ok(frame) => {
-                let (mut line, mut scratch) = (line.borrow_mut(), scratch.borrow_mut());
-                line.on_frame(
-                    frame.fin,
-                    frame.opcode,
-                    &frame.payload,
-                    Instant::now(),
-                    &mut scratch,
-                );
+                line.on_frame(frame.fin, frame.opcode, &frame.payload, moment);
                 if frame.opcode == OpCode::Close || line.is_gone() {
                     return;
                 }
             }
-            Err(error) => {
-                line.borrow_mut()
-                    .on_end(&error, Instant::now(), &mut scratch.borrow_mut());
-                return;
-            }
+            Err(error) => return line.on_end(&error, moment),
         }
     }
 }

@@ -43,7 +43,9 @@ impl Rig {
         let Stage {
             house, guest, now, ..
         } = &self.stage;
-        self.listener.begin(house, guest, *now, &mut self.scratch);
+        let (now, scratch) = (*now, &mut self.scratch);
+        self.listener
+            .begin(house, guest, &mut Moment { now, scratch });
     }
 
     /// So much of the caller's sound.
@@ -62,9 +64,10 @@ impl Rig {
         let Stage {
             house, guest, now, ..
         } = &self.stage;
-        let (at, now) = (self.heard, *now);
+        let (at, now, scratch) = (self.heard, *now, &mut self.scratch);
+        let moment = &mut Moment { now, scratch };
         self.listener
-            .tell(house, guest, (stretch, heard), at, now, &mut self.scratch);
+            .tell(house, guest, (stretch, heard), at, moment);
     }
 
     /// The caller says something, ten frames long.
@@ -78,9 +81,10 @@ impl Rig {
         let Stage {
             house, guest, now, ..
         } = &self.stage;
-        let (at, now) = (self.heard, *now);
+        let (at, now, scratch) = (self.heard, *now, &mut self.scratch);
+        let moment = &mut Moment { now, scratch };
         self.listener
-            .replaced(house, guest, (stretch, place), at, now, &mut self.scratch);
+            .replaced(house, guest, (stretch, place), at, moment);
     }
 
     /// The core has waited long enough.
@@ -262,12 +266,9 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
     rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms - 1);
     rig.delivered();
     let mut other = Listener::new(Step::Transcriber, None);
-    other.begin(
-        &rig.stage.house,
-        &rig.stage.guest,
-        rig.stage.now,
-        &mut rig.scratch,
-    );
+    let (now, scratch) = (rig.stage.now, &mut rig.scratch);
+    let moment = &mut Moment { now, scratch };
+    other.begin(&rig.stage.house, &rig.stage.guest, moment);
     rig.listener = other;
     assert_eq!(
         rig.delivered(),
