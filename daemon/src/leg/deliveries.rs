@@ -18,7 +18,7 @@ const MAX_KEPT: u32 = 200;
 impl Leg {
     /// One thing from the voice into the core; false if there was none.
     pub(super) fn pump_voice(&mut self, moment: &mut Moment<'_>) -> bool {
-        let Some(delivered) = self.mouth.next(&self.house, moment.scratch) else {
+        let Some(delivered) = self.mouth.next(&self.visit.house, moment.scratch) else {
             return false;
         };
         let (utterance, speech) = match &delivered {
@@ -48,7 +48,7 @@ impl Leg {
     /// One thing from transcriber or endpointer into the core; false if there was none.
     pub(super) fn pump_listeners(&mut self, now: Instant) -> bool {
         let next = |listener: &mut Option<Box<listener::Listener>>| {
-            listener.as_mut()?.next(&self.house, now)
+            listener.as_mut()?.next(&self.visit.house, now)
         };
         let (delivered, step) = match next(&mut self.transcriber) {
             Some(delivered) => (delivered, "transcriber"),
@@ -187,7 +187,7 @@ impl Leg {
                 let reply = Reply::Done;
                 self.call.handle_input(at, Input::Reply { turn, reply });
                 stream.take();
-                self.responder.did_well(&self.house);
+                self.responder.did_well(&self.visit.house);
             }
             kind::ACTION => {
                 let action = actions::read(record.data);
@@ -220,7 +220,7 @@ impl Leg {
                 return self.call.set_taken(first, digits, silence);
             }
             Ok(Action::Voice(voice)) => {
-                if !self.house.roster.now().voices.contains_key(&voice) {
+                if !self.visit.house.roster.now().voices.contains_key(&voice) {
                     return self.complain(format!(
                         "not_found: it wants to speak by the voice \"{voice}\", but there is no [voices.{voice}]; the one before speaks on"
                     ));
@@ -236,10 +236,10 @@ impl Leg {
                 if let Err(full) = self.history.set(&name, &value) {
                     return self.complain(full);
                 }
-                return self.keep(|leg| story::variable(&leg.house, &leg.guest, &name, &value));
+                return self.keep(|leg| story::variable(&leg.visit, &name, &value));
             }
             Ok(Action::Note(text)) => {
-                return self.keep(|leg| story::remark(&leg.house, &leg.guest, &text));
+                return self.keep(|leg| story::remark(&leg.visit, &text));
             }
             Err(refused) if refused.grave => {
                 let (text, input) = (&refused.text, |reply| Input::Reply { turn, reply });
@@ -253,7 +253,7 @@ impl Leg {
     /// Whoever listens is told what this speaker's caller speaks, and so is a responder that comes to the call.
     pub(super) fn expect_language_of(&mut self, speaker: u32) {
         let language = &self.speakers.at(speaker).language;
-        let own = &self.guest.agent.language;
+        let own = &self.visit.guest.agent.language;
         (self.responder.language).clone_from(language.as_ref().unwrap_or(own));
         for listener in [&mut self.transcriber, &mut self.endpointer]
             .into_iter()
@@ -276,9 +276,9 @@ impl Leg {
         self.kept += 1;
         match self.kept {
             ..=MAX_KEPT => write(self),
-            n if n == MAX_KEPT + 1 => warn!(call = %self.guest.call_sid,
+            n if n == MAX_KEPT + 1 => warn!(call = %self.visit.guest.call_sid,
                 "the responder keeps more than {MAX_KEPT} variables and notes; the others of this call are lost"),
-            _ => debug!(call = %self.guest.call_sid, "one more is lost"),
+            _ => debug!(call = %self.visit.guest.call_sid, "one more is lost"),
         }
     }
 }

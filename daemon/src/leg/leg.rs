@@ -12,7 +12,7 @@ use super::outbox::Outbox;
 use super::responder::Responder;
 use super::rests::Step;
 use super::speakers::Speakers;
-use super::{Away, Back, Guest, House, story};
+use super::{Away, Back, Visit, story};
 use crate::call::{
     Call, CallTime, Departure, Floor, Input, Mark, Note, Output, Return, Sounded, Stretch, Why,
 };
@@ -30,8 +30,7 @@ use voice_plugin::abi::kind;
 const QUIET_MS: u64 = 25;
 
 pub(super) struct Leg {
-    pub(super) house: Arc<House>,
-    pub(super) guest: Guest,
+    pub(super) visit: Visit,
     stream_sid: String,
     started: Instant,
     pub(super) call: Call,
@@ -69,17 +68,16 @@ pub(super) struct Leg {
 impl Leg {
     /// Begins the call: responder started, greeting under way. `bell` is rung when something that is waited for has come.
     pub(super) fn begin(
-        house: Arc<House>,
-        guest: Guest,
+        visit: Visit,
         stream_sid: String,
         bell: Option<Waker>,
         out: &mut Outbox,
         moment: &mut Moment<'_>,
     ) -> Leg {
-        let (agent, now) = (Arc::clone(&guest.agent), moment.now);
-        story::started(&house, &guest, &stream_sid);
+        let (agent, now) = (Arc::clone(&visit.guest.agent), moment.now);
+        story::started(&visit, &stream_sid);
         let mut leg = Leg {
-            house,
+            visit,
             stream_sid,
             started: now,
             call: Call::new(agent.settings.clone()),
@@ -104,12 +102,8 @@ impl Leg {
             departure: None,
             transferred: false,
             over: None,
-            guest,
         };
-        if let Err(text) = leg
-            .responder
-            .start(&leg.house, &leg.guest, &leg.history, now)
-        {
+        if let Err(text) = leg.responder.start(&leg.visit, &leg.history, now) {
             leg.responder.fault = Some(text);
         }
         // A responder that takes turns by itself says so while it starts.
@@ -133,7 +127,7 @@ impl Leg {
         moment: &mut Moment<'_>,
     ) {
         stream_sid.clone_into(&mut self.stream_sid);
-        self.guest.ip = peer;
+        self.visit.guest.ip = peer;
         self.mouth.hang_bell(bell.clone());
         for listener in [&mut self.transcriber, &mut self.endpointer]
             .into_iter()
@@ -149,13 +143,13 @@ impl Leg {
             Back::Transfer(outcome) => ("transfer", Return::Transfer { outcome }),
         };
         self.responder.came_back(back, self.turn, self.heard);
-        story::resumed(&self.house, &self.guest, stream_sid, how);
+        story::resumed(&self.visit, stream_sid, how);
         self.input(Input::Returned(back), out, moment);
     }
 
     /// Whoever is to hear the caller's words, from the first one on.
     fn have_listened(&mut self, moment: &mut Moment<'_>) {
-        let agent = &self.guest.agent;
+        let agent = &self.visit.guest.agent;
         let listener = |step, name: &Option<String>| {
             name.as_ref()
                 .map(|_| Box::new(Listener::new(step, self.bell.clone())))
@@ -169,7 +163,7 @@ impl Leg {
             .into_iter()
             .flatten()
         {
-            listener.begin(&self.house, &self.guest, moment);
+            listener.begin(&self.visit, moment);
         }
     }
 
@@ -285,7 +279,7 @@ impl Leg {
 
     /// Whose stream this is.
     pub(super) fn call_sid(&self) -> &str {
-        &self.guest.call_sid
+        &self.visit.guest.call_sid
     }
 
     /// The carrier's name of the stream.
@@ -336,9 +330,8 @@ impl Leg {
             } => {
                 self.turn = turn;
                 let what = (turn, &prompt, responder);
-                let (house, guest, history) = (&self.house, &self.guest, &self.history);
-                self.responder
-                    .ask(house, guest, what, history, self.heard, now);
+                let (visit, history) = (&self.visit, &self.history);
+                self.responder.ask(visit, what, history, self.heard, now);
                 self.history.asked(turn, &prompt);
             }
             Output::SpeechStarted { turn } => {
@@ -364,7 +357,7 @@ impl Leg {
                     voice,
                     speaker: self.speakers.at(speaker),
                 };
-                self.mouth.say(&self.house, &self.guest, ask, now);
+                self.mouth.say(&self.visit, ask, now);
             }
             Output::Play { samples } => self.play(samples, out, moment),
             Output::Mark(mark) => {
@@ -423,8 +416,11 @@ impl Leg {
         if self.over.is_none() {
             self.over = Some(why);
             let lasted = now.duration_since(self.started);
-            story::ended(&self.house, &self.guest, why, lasted, self.call.underruns());
-            self.house.admission.ended(&self.guest.call_sid, why, now);
+            story::ended(&self.visit, why, lasted, self.call.underruns());
+            self.visit
+                .house
+                .admission
+                .ended(&self.visit.guest.call_sid, why, now);
         }
     }
 
@@ -434,8 +430,7 @@ impl Leg {
             .into_iter()
             .flatten()
         {
-            let told = (stretch, heard);
-            listener.tell(&self.house, &self.guest, told, at, moment);
+            listener.tell(&self.visit, stretch, heard, at, moment);
         }
     }
 
@@ -444,7 +439,7 @@ impl Leg {
         let now = moment.now;
         match note {
             Note::VoiceReplaced { .. } | Note::Failed { step: "voice", .. } => {
-                self.mouth.failed(&self.house, now);
+                self.mouth.failed(&self.visit.house, now);
             }
             Note::Heard {
                 text,
@@ -459,7 +454,7 @@ impl Leg {
                 turn, responder, ..
             } => {
                 self.history.forget(*turn); // the next one is asked the same
-                self.responder.replaced(&self.house, *responder, now);
+                self.responder.replaced(&self.visit.house, *responder, now);
             }
             Note::TranscriberReplaced {
                 stretch,
@@ -467,9 +462,8 @@ impl Leg {
                 ..
             } => {
                 if let Some(listener) = &mut self.transcriber {
-                    let failed = (*stretch, *transcriber);
-                    let (house, guest) = (&self.house, &self.guest);
-                    listener.replaced(house, guest, failed, self.heard, moment);
+                    let (stretch, place) = (*stretch, *transcriber);
+                    listener.replaced(&self.visit, stretch, place, self.heard, moment);
                 }
             }
             Note::Failed {
@@ -477,7 +471,7 @@ impl Leg {
                 ..
             } => {
                 if let Some(listener) = &mut self.transcriber {
-                    listener.failed(&self.house, now);
+                    listener.failed(&self.visit.house, now);
                 }
             }
             _ => {}
@@ -489,7 +483,7 @@ impl Leg {
             voices: self.mouth.voices(),
             transcribers: self.transcriber.as_ref().map(|listener| listener.lineup()),
         };
-        story::tell(&self.house, &self.guest, &lines, note);
+        story::tell(&self.visit, &lines, note);
     }
 
     /// The carrier throws away what it holds.
@@ -512,7 +506,8 @@ impl Leg {
         out.text(json);
         if !self.first_audio_out {
             self.first_audio_out = true;
-            self.house
+            self.visit
+                .house
                 .metrics
                 .first_audio
                 .observe(moment.now.duration_since(self.started).as_secs_f64());

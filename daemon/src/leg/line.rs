@@ -13,7 +13,7 @@ use super::leg::Leg;
 use super::legs::Legs;
 use super::moment::Moment;
 use super::outbox::Outbox;
-use super::{Arrival, Away, Guest, House};
+use super::{Arrival, Away, Guest, House, Visit};
 use crate::call::Why;
 use crate::carrier::twilio::stream as wire;
 use crate::carrier::twilio::stream::Message;
@@ -359,15 +359,12 @@ impl Line {
                     ip: self.peer,
                     ..arrival.guest
                 };
-                let leg = Leg::begin(
-                    Arc::clone(&self.house),
+                let visit = Visit {
+                    house: Arc::clone(&self.house),
                     guest,
-                    stream_sid.to_owned(),
-                    self.bell.clone(),
-                    &mut self.out,
-                    moment,
-                );
-                Box::new(leg)
+                };
+                let (stream_sid, bell) = (stream_sid.to_owned(), self.bell.clone());
+                Box::new(Leg::begin(visit, stream_sid, bell, &mut self.out, moment))
             }
             Some(back) => {
                 let parked = self.legs.borrow_mut().unpark(&sid);

@@ -17,7 +17,7 @@ use super::moment::{Moment, Scratch};
 use super::rests::{Asked, Step};
 use super::starting::in_words;
 use super::transcribers::Open;
-use super::{Guest, House, Roster};
+use super::{House, Roster, Visit};
 use crate::call::{Sounded, Stretch};
 use crate::plugin::Fault;
 use std::collections::VecDeque;
@@ -123,8 +123,8 @@ impl Listener {
     }
 
     /// The call begins: somebody is to listen before the caller's first word. Who cannot be had now is asked again then.
-    pub(super) fn begin(&mut self, house: &House, guest: &Guest, moment: &mut Moment<'_>) {
-        if let Err(why) = self.engage(house, guest, 0, moment) {
+    pub(super) fn begin(&mut self, visit: &Visit, moment: &mut Moment<'_>) {
+        if let Err(why) = self.engage(visit, 0, moment) {
             self.gave_way(why, false);
         }
     }
@@ -144,14 +144,14 @@ impl Listener {
     /// How far a stretch has got.
     pub(super) fn tell(
         &mut self,
-        house: &House,
-        guest: &Guest,
-        (stretch, heard): (Stretch, Sounded),
+        visit: &Visit,
+        stretch: Stretch,
+        heard: Sounded,
         at: u64,
         moment: &mut Moment<'_>,
     ) {
         if stretch != self.stretch {
-            self.begin_stretch(house, guest, stretch, at, moment);
+            self.begin_stretch(visit, stretch, at, moment);
         }
         let (kind, flags) = match heard {
             Sounded::Started => (kind::SPEECH_START, 0),
@@ -166,16 +166,9 @@ impl Listener {
         }
     }
 
-    fn begin_stretch(
-        &mut self,
-        house: &House,
-        guest: &Guest,
-        stretch: Stretch,
-        at: u64,
-        moment: &mut Moment<'_>,
-    ) {
+    fn begin_stretch(&mut self, visit: &Visit, stretch: Stretch, at: u64, moment: &mut Moment<'_>) {
         self.stretch = stretch;
-        let engaged = self.engage(house, guest, at, moment);
+        let engaged = self.engage(visit, at, moment);
         let place = self.place;
         self.delivered.push_back(Delivered::Begun {
             stretch,
@@ -212,13 +205,7 @@ impl Listener {
     }
 
     /// Sees to it that the right one listens. The error says why nobody does.
-    fn engage(
-        &mut self,
-        house: &House,
-        guest: &Guest,
-        at: u64,
-        moment: &mut Moment<'_>,
-    ) -> Result<(), String> {
+    fn engage(&mut self, visit: &Visit, at: u64, moment: &mut Moment<'_>) -> Result<(), String> {
         let words_wanted = self.step == Step::Transcriber && !self.unanswered.is_empty();
         if let Some(open) = &self.open
             && words_wanted
@@ -227,6 +214,7 @@ impl Listener {
         {
             return Ok(()); // a change of configuration can wait for them
         }
+        let Visit { house, guest } = visit;
         let roster = house.roster.now();
         let line = match self.step {
             Step::Endpointer => roster.endpointers_of(&guest.agent),
@@ -244,7 +232,7 @@ impl Listener {
         }
         self.lineup = lineup;
         loop {
-            match self.engage_one(house, guest, &roster, at, moment) {
+            match self.engage_one(visit, &roster, at, moment) {
                 Ok(()) => return Ok(()),
                 Err(why) if self.place >= self.lineup.last_place() => return Err(why),
                 Err(why) => self.next_in_line(why, moment.now),
@@ -255,12 +243,12 @@ impl Listener {
     /// Has the one at `place` listen, if he does not already.
     fn engage_one(
         &mut self,
-        house: &House,
-        guest: &Guest,
+        visit: &Visit,
         roster: &Roster,
         at: u64,
         moment: &mut Moment<'_>,
     ) -> Result<(), String> {
+        let Visit { house, guest } = visit;
         let step = self.step.as_str();
         let Some(setup) = self.lineup.at(self.place).cloned() else {
             self.dismiss("gone: it is no longer configured");
@@ -396,9 +384,9 @@ impl Listener {
     /// no words are awaited of the other one.
     pub(super) fn replaced(
         &mut self,
-        house: &House,
-        guest: &Guest,
-        (stretch, place): (Stretch, u32),
+        visit: &Visit,
+        stretch: Stretch,
+        place: u32,
         at: u64,
         moment: &mut Moment<'_>,
     ) {
@@ -407,12 +395,12 @@ impl Listener {
             return; // of another line, or a second word about the same
         }
         if let Some(asked) = self.asked.take() {
-            house.rests.failed_now(&asked, moment.now);
+            visit.house.rests.failed_now(&asked, moment.now);
         }
         self.place += 1;
         self.fell_back = Some(moment.now);
         if self.unanswered.is_empty()
-            && let Err(why) = self.engage(house, guest, at, moment)
+            && let Err(why) = self.engage(visit, at, moment)
         {
             self.gave_way(why, false);
         }

@@ -136,6 +136,13 @@ pub struct House {
     pub patience: CurrentPatience,
 }
 
+/// One guest in the house: what every part of his leg works with.
+#[derive(Debug)]
+struct Visit {
+    house: Arc<House>,
+    guest: Guest,
+}
+
 /// The [`Patience`] that holds now. Asked at every look at a line, so it is two plain numbers.
 #[derive(Debug)]
 pub struct CurrentPatience {

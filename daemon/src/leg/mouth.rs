@@ -12,7 +12,7 @@ use super::rests::{Asked, Step};
 use super::speakers::Speaker;
 use super::starting::in_words;
 use super::voices::Open;
-use super::{Guest, House, Roster};
+use super::{House, Roster, Visit};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -107,11 +107,11 @@ impl Mouth {
     }
 
     /// Begins an utterance. Nothing is delivered before the next [`Mouth::next`], and then first who was asked.
-    pub(super) fn say(&mut self, house: &House, guest: &Guest, ask: Ask<'_>, now: Instant) {
-        let roster = house.roster.now();
+    pub(super) fn say(&mut self, visit: &Visit, ask: Ask<'_>, now: Instant) {
+        let roster = visit.house.roster.now();
         let voices = Lineup::of(
             &roster,
-            roster.line_by(&guest.agent, ask.speaker.voice.as_deref()),
+            roster.line_by(&visit.guest.agent, ask.speaker.voice.as_deref()),
         );
         // Places in another line mean nothing: it is begun at its head.
         let place = if voices.is(&self.voices) {
@@ -124,7 +124,7 @@ impl Mouth {
         let place = place.min(last);
         self.asked = None;
         let (source, keep) = self
-            .begin(house, guest, &roster, place, &ask, now)
+            .begin(visit, &roster, place, &ask, now)
             .unwrap_or_else(|refusal| (Source::Failed(refusal), None));
         self.saying = Some(Saying {
             utterance: ask.utterance,
@@ -139,13 +139,13 @@ impl Mouth {
     /// Asks the voice at this place. The error is a sentence that begins with its name.
     fn begin(
         &mut self,
-        house: &House,
-        guest: &Guest,
+        visit: &Visit,
         roster: &Roster,
         place: u32,
         ask: &Ask<'_>,
         now: Instant,
     ) -> Result<(Source, Option<Keep>), String> {
+        let Visit { house, guest } = visit;
         let Some(voice) = self.voices.at(place).cloned() else {
             return Err(format!("gone: the voice \"{}\" is gone", guest.agent.voice));
         };

@@ -8,7 +8,7 @@
 use super::history::History;
 use super::rests::Asked;
 use super::starting::in_words;
-use super::{Guest, House, starting};
+use super::{House, Visit, starting};
 use crate::call::{Prompt, Return, Turn};
 use crate::plugin::{Format, Stream};
 use serde_json::{Value, json};
@@ -60,11 +60,11 @@ impl Responder {
     /// Starts the one at work if it is not running, and tells it what was said before. The error is a sentence.
     pub(super) fn start(
         &mut self,
-        house: &House,
-        guest: &Guest,
+        visit: &Visit,
         history: &History,
         now: Instant,
     ) -> Result<(), String> {
+        let Visit { house, guest } = visit;
         let roster = house.roster.now();
         let name = self.name().to_owned();
         let has_fallback = self.place + 1 < self.names.len();
@@ -129,8 +129,7 @@ impl Responder {
     /// The one at this place is to answer `turn`, with this behind it; the last one if the line is shorter.
     pub(super) fn ask(
         &mut self,
-        house: &House,
-        guest: &Guest,
+        visit: &Visit,
         (turn, prompt, place): (Turn, &Prompt, u32),
         history: &History,
         at: u64,
@@ -147,7 +146,7 @@ impl Responder {
         let count = |n: usize| u32::try_from(n).unwrap_or(0);
         self.begun = Some((turn, count(place), count(last - place)));
         let fresh = self.stream.is_none();
-        if let Err(text) = self.start(house, guest, history, now) {
+        if let Err(text) = self.start(visit, history, now) {
             self.fault = Some(text);
             return;
         }

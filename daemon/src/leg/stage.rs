@@ -4,7 +4,7 @@
 
 use super::{
     Admission, Agent, Bounds, CurrentPatience, CurrentRoster, Guest, House, Patience, Phrases,
-    Rests, Roster, Setup,
+    Rests, Roster, Setup, Visit,
 };
 use crate::call;
 use crate::media::detect::Kind;
@@ -19,9 +19,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(super) struct Stage {
-    pub(super) house: House,
     /// Of the agent "day", who speaks and is told what he hears by the setup "own".
-    pub(super) guest: Guest,
+    pub(super) visit: Visit,
     pub(super) now: Instant,
     generation: Arc<Generation>,
     _folder: TempDir,
@@ -59,23 +58,27 @@ impl Stage {
             endpointer: Some("own".into()),
             language: "en".into(),
         });
+        let house = House {
+            admission: Admission::new(bounds),
+            roster: CurrentRoster::default(),
+            store: Store::open(folder.path(), 0).unwrap(),
+            metrics: Arc::new(Metrics::new(0.0)),
+            phrases: Phrases::new(),
+            rests: Rests::new(),
+            patience: CurrentPatience::new(patience),
+        };
+        let guest = Guest {
+            call_sid: "CA1".into(),
+            from: "+1".into(),
+            to: "+2".into(),
+            parameters: BTreeMap::new(),
+            agent,
+            ip: [127, 0, 0, 1].into(),
+        };
         Stage {
-            house: House {
-                admission: Admission::new(bounds),
-                roster: CurrentRoster::default(),
-                store: Store::open(folder.path(), 0).unwrap(),
-                metrics: Arc::new(Metrics::new(0.0)),
-                phrases: Phrases::new(),
-                rests: Rests::new(),
-                patience: CurrentPatience::new(patience),
-            },
-            guest: Guest {
-                call_sid: "CA1".into(),
-                from: "+1".into(),
-                to: "+2".into(),
-                parameters: BTreeMap::new(),
-                agent,
-                ip: [127, 0, 0, 1].into(),
+            visit: Visit {
+                house: Arc::new(house),
+                guest,
             },
             now: Instant::now(),
             generation: Generation::open(library, plugin, "{}").unwrap(),
@@ -90,9 +93,9 @@ impl Stage {
             .map(|setup| (setup.name.clone(), Arc::new(setup)))
             .collect();
         let plugin = self.generation.name().to_owned();
-        self.house.roster.replace(Roster {
+        self.visit.house.roster.replace(Roster {
             plugins: BTreeMap::from([(plugin, Arc::clone(&self.generation))]),
-            agents: BTreeMap::from([("day".into(), Arc::clone(&self.guest.agent))]),
+            agents: BTreeMap::from([("day".into(), Arc::clone(&self.visit.guest.agent))]),
             voices: setups.clone(),
             transcribers: setups,
             ..Roster::default()

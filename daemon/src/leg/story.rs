@@ -6,7 +6,7 @@
 use super::lineup::Lineup;
 use super::rests::RESTING;
 use super::starting::REFUSALS;
-use super::{Guest, House};
+use super::{Guest, House, Visit};
 use crate::call::{Departure, Note, Why};
 use crate::store::{CallChange, NewEvent};
 use serde_json::{Value, json};
@@ -21,7 +21,8 @@ pub(super) struct Lines<'l> {
 }
 
 /// Writes down one note.
-pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note) {
+pub(super) fn tell(visit: &Visit, lines: &Lines<'_>, note: &Note) {
+    let Visit { house, guest } = visit;
     let metrics = &house.metrics;
     let (event, text, audio_ms, detail) = match note {
         Note::Said {
@@ -216,7 +217,8 @@ pub(super) fn tell(house: &House, guest: &Guest, lines: &Lines<'_>, note: &Note)
 }
 
 /// A variable that the responder keeps with the call.
-pub(super) fn variable(house: &House, guest: &Guest, name: &str, value: &str) {
+pub(super) fn variable(visit: &Visit, name: &str, value: &str) {
+    let Visit { house, guest } = visit;
     house.store.change_call(
         &guest.call_sid,
         CallChange {
@@ -229,8 +231,8 @@ pub(super) fn variable(house: &House, guest: &Guest, name: &str, value: &str) {
 }
 
 /// A note that the responder keeps with the call.
-pub(super) fn remark(house: &House, guest: &Guest, text: &str) {
-    row(house, guest, "note", text, 0, Value::Null);
+pub(super) fn remark(visit: &Visit, text: &str) {
+    row(&visit.house, &visit.guest, "note", text, 0, Value::Null);
 }
 
 /// One failed: counted as that, unless it rests, for then it was not asked and cannot have failed.
@@ -250,7 +252,8 @@ fn responder_at(guest: &Guest, place: u32) -> &str {
 }
 
 /// The stream has begun.
-pub(super) fn started(house: &House, guest: &Guest, stream_sid: &str) {
+pub(super) fn started(visit: &Visit, stream_sid: &str) {
+    let Visit { house, guest } = visit;
     house.metrics.calls_active.inc();
     house.store.change_call(
         &guest.call_sid,
@@ -272,7 +275,8 @@ pub(super) fn started(house: &House, guest: &Guest, stream_sid: &str) {
 }
 
 /// Another stream of the call has come.
-pub(super) fn resumed(house: &House, guest: &Guest, stream_sid: &str, after: &str) {
+pub(super) fn resumed(visit: &Visit, stream_sid: &str, after: &str) {
+    let Visit { house, guest } = visit;
     row(
         house,
         guest,
@@ -306,7 +310,8 @@ pub fn no_stream(house: &House, guest: &Guest) {
 }
 
 /// The call is over.
-pub(super) fn ended(house: &House, guest: &Guest, why: Why, lasted: Duration, underruns: u32) {
+pub(super) fn ended(visit: &Visit, why: Why, lasted: Duration, underruns: u32) {
+    let Visit { house, guest } = visit;
     let reason = reason(why);
     let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     house.metrics.calls_active.dec();

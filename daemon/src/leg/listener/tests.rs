@@ -40,12 +40,9 @@ impl Rig {
     }
 
     fn begin(&mut self) {
-        let Stage {
-            house, guest, now, ..
-        } = &self.stage;
+        let Stage { visit, now, .. } = &self.stage;
         let (now, scratch) = (*now, &mut self.scratch);
-        self.listener
-            .begin(house, guest, &mut Moment { now, scratch });
+        self.listener.begin(visit, &mut Moment { now, scratch });
     }
 
     /// So much of the caller's sound.
@@ -61,13 +58,10 @@ impl Rig {
     }
 
     fn tell(&mut self, stretch: Stretch, heard: Sounded) {
-        let Stage {
-            house, guest, now, ..
-        } = &self.stage;
+        let Stage { visit, now, .. } = &self.stage;
         let (at, now, scratch) = (self.heard, *now, &mut self.scratch);
         let moment = &mut Moment { now, scratch };
-        self.listener
-            .tell(house, guest, (stretch, heard), at, moment);
+        self.listener.tell(visit, stretch, heard, at, moment);
     }
 
     /// The caller says something, ten frames long.
@@ -78,24 +72,22 @@ impl Rig {
     }
 
     fn replaced(&mut self, stretch: Stretch, place: u32) {
-        let Stage {
-            house, guest, now, ..
-        } = &self.stage;
+        let Stage { visit, now, .. } = &self.stage;
         let (at, now, scratch) = (self.heard, *now, &mut self.scratch);
         let moment = &mut Moment { now, scratch };
-        self.listener
-            .replaced(house, guest, (stretch, place), at, moment);
+        self.listener.replaced(visit, stretch, place, at, moment);
     }
 
     /// The core has waited long enough.
     fn failed(&mut self) {
-        self.listener.failed(&self.stage.house, self.stage.now);
+        self.listener
+            .failed(&self.stage.visit.house, self.stage.now);
     }
 
     /// Everything delivered so far, each in a word or two.
     fn delivered(&mut self) -> Vec<String> {
         let mut all = Vec::new();
-        while let Some(delivered) = self.listener.next(&self.stage.house, self.stage.now) {
+        while let Some(delivered) = self.listener.next(&self.stage.visit.house, self.stage.now) {
             all.push(match delivered {
                 Delivered::Begun {
                     stretch,
@@ -251,7 +243,7 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
             "1 final second"
         ]
     );
-    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms);
+    rig.stage.now += Duration::from_millis(rig.stage.visit.guest.agent.settings.voice_rest_ms);
     rig.say(3);
     assert_eq!(
         rig.delivered(),
@@ -261,14 +253,14 @@ fn who_refuses_is_passed_over_before_the_first_word_and_asked_again_after_a_rest
             "3 final second"
         ]
     );
-    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms);
+    rig.stage.now += Duration::from_millis(rig.stage.visit.guest.agent.settings.voice_rest_ms);
     rig.say(4);
-    rig.stage.now += Duration::from_millis(rig.stage.guest.agent.settings.voice_rest_ms - 1);
+    rig.stage.now += Duration::from_millis(rig.stage.visit.guest.agent.settings.voice_rest_ms - 1);
     rig.delivered();
     let mut other = Listener::new(Step::Transcriber, None);
     let (now, scratch) = (rig.stage.now, &mut rig.scratch);
     let moment = &mut Moment { now, scratch };
-    other.begin(&rig.stage.house, &rig.stage.guest, moment);
+    other.begin(&rig.stage.visit, moment);
     rig.listener = other;
     assert_eq!(
         rig.delivered(),
@@ -331,7 +323,7 @@ fn nobody_to_be_had_is_said_at_each_stretch() {
     assert_eq!(rig.delivered(), ["0 gave way: auth, replaced false"]);
     rig.say(1);
     assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 failed auth"]);
-    rig.stage.house.roster.replace(Roster::default());
+    rig.stage.visit.house.roster.replace(Roster::default());
     rig.say(2);
     assert_eq!(rig.delivered(), ["2 begun by 0, 0 behind", "2 failed gone"]);
 }

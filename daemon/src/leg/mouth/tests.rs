@@ -76,10 +76,8 @@ impl Rig {
             voice,
             speaker: &self.speaker,
         };
-        let Stage {
-            house, guest, now, ..
-        } = &self.stage;
-        self.mouth.say(house, guest, ask, *now);
+        let Stage { visit, now, .. } = &self.stage;
+        self.mouth.say(visit, ask, *now);
         let mut scratch = Scratch::default();
         let mut said = Said {
             begun: (u32::MAX, u32::MAX),
@@ -87,7 +85,7 @@ impl Rig {
             samples: 0,
             failed: None,
         };
-        while let Some(delivered) = self.mouth.next(house, &mut scratch) {
+        while let Some(delivered) = self.mouth.next(&visit.house, &mut scratch) {
             match delivered {
                 Delivered::Begun {
                     voice, fallbacks, ..
@@ -101,7 +99,7 @@ impl Rig {
                 Delivered::Failed { text, .. } => {
                     said.failed = Some(text);
                     // As the leg does when the core has made a note of it.
-                    self.mouth.failed(house, *now);
+                    self.mouth.failed(&visit.house, *now);
                 }
             }
         }
