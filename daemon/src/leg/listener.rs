@@ -11,6 +11,18 @@
 //! Another one listens from the next stretch of speech on, never in the middle of one: when the configuration was
 //! changed, when one has failed and a fallback stands behind it, and when it is the first one's turn again. What the
 //! caller said in the last half second is kept for him who comes new, because a stretch is noticed late.
+//!
+//! How one fails, and who is told: the core, with `Failed`, if somebody waits for his words; else only the story.
+//!
+//! ```text
+//!  cannot be started ──────────────┬ another stands behind ──→ GaveWay, and the next is tried at once
+//!                                  └ nobody does ────────────→ Failed for the stretch that begins (or GaveWay)
+//!  ended: his stream broke, or ────┬ owes words ─────────────→ Failed for each stretch, and the core says what follows:
+//!  he says that he is at the end   │                           `replaced` if another stands behind, `failed` if not
+//!                                  └ owes none ──────────────→ GaveWay, and the next has his place
+//!  fails one stretch ──────────────┬ owes its words ─────────→ Failed for it, and the core says what follows
+//!                                  └ does not ───────────────→ GaveWay
+//! ```
 
 use super::lineup::Lineup;
 use super::moment::{Moment, Scratch};
@@ -82,12 +94,19 @@ pub(super) struct Listener {
     stretch: Stretch,
     unanswered: Vec<Unanswered>,
     delivered: VecDeque<Delivered>,
-    /// A fault nobody has been told of.
+    /// His stream broke while he was told something; what that means is found out at the next look.
     fault: Option<Fault>,
     /// The latest of the caller's sound, µ-law.
     recent: VecDeque<u8>,
     /// Has the line looked at before its next tick.
     bell: Option<Waker>,
+}
+
+/// How somebody came to listen no more.
+enum End {
+    Broke(Fault),
+    /// He says so, with his last sentence; it is empty if he has said before what is wrong.
+    Said(String),
 }
 
 /// A stretch whose last word has not come: final words from a transcriber, an opinion from an endpointer.
@@ -137,7 +156,7 @@ impl Listener {
         if let Some(open) = &mut self.open
             && let Err(fault) = open.hear(coded, pcm, self.stretch, at, scratch)
         {
-            self.struck(fault);
+            self.fault = Some(fault);
         }
     }
 
@@ -162,7 +181,7 @@ impl Listener {
         if let Some(open) = &mut self.open
             && let Err(fault) = open.stream.send(kind, flags, stretch, at, &[])
         {
-            self.struck(fault);
+            self.fault = Some(fault);
         }
     }
 
@@ -235,7 +254,7 @@ impl Listener {
             match self.engage_one(visit, &roster, at, moment) {
                 Ok(()) => return Ok(()),
                 Err(why) if self.place >= self.lineup.last_place() => return Err(why),
-                Err(why) => self.next_in_line(why, moment.now),
+                Err(why) => self.gave_way_to_the_next(why, moment.now),
             }
         }
     }
@@ -299,14 +318,15 @@ impl Listener {
         Ok(())
     }
 
-    /// Sends away who listens; the words he owes are given up.
+    /// Sends away who listens; the words he owes will not come.
     fn dismiss(&mut self, why: &str) {
         if self.open.take().is_some() {
-            self.give_up(why);
+            self.fail_owed(why);
         }
     }
 
-    fn give_up(&mut self, why: &str) {
+    /// The words that are owed will not come.
+    fn fail_owed(&mut self, why: &str) {
         for Unanswered { stretch, .. } in self.unanswered.drain(..) {
             if self.step == Step::Transcriber {
                 self.delivered.push_back(Delivered::Failed {
@@ -317,12 +337,7 @@ impl Listener {
         }
     }
 
-    fn next_in_line(&mut self, why: String, now: Instant) {
-        self.gave_way(why, true);
-        self.place += 1;
-        self.fell_back = Some(now);
-    }
-
+    /// He failed while nobody waits for him; `replaced`: the next in the line has his place.
     fn gave_way(&mut self, text: String, replaced: bool) {
         self.delivered.push_back(Delivered::GaveWay {
             stretch: self.stretch,
@@ -332,49 +347,43 @@ impl Listener {
         });
     }
 
-    /// The stream is at an end; what that means is found out at the next look.
-    fn struck(&mut self, fault: Fault) {
-        self.fault = Some(fault);
+    /// He has; from now on the next one listens.
+    fn gave_way_to_the_next(&mut self, text: String, now: Instant) {
+        self.gave_way(text, true);
+        self.move_on(now);
     }
 
-    /// Whoever listens has fallen. Somebody who waits for words is told; else only the story.
-    fn fell(&mut self, house: &House, fault: Fault, now: Instant) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        let text = in_words(fault, self.step.as_str(), &open.setup.name);
-        self.left(house, &open, text, now);
+    fn move_on(&mut self, now: Instant) {
+        self.place += 1;
+        self.fell_back = Some(now);
     }
 
-    /// Whoever listened says that he is at the end; `why` is empty if he has been told of before.
-    fn ended(&mut self, house: &House, why: String, now: Instant) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        if why.is_empty() && self.unanswered.is_empty() {
-            if let Some(asked) = self.asked.take() {
-                house.rests.failed_now(&asked, now);
-            }
-            return;
-        }
-        let (step, name) = (self.step.as_str(), &open.setup.name);
-        let text = match why.as_str() {
-            "" => format!("broken: the {step} \"{name}\" has ended before the call"),
-            _ => why,
-        };
-        self.left(house, &open, text, now);
-    }
-
-    fn left(&mut self, house: &House, open: &Open, text: String, now: Instant) {
-        if self.step == Step::Transcriber && !self.unanswered.is_empty() {
-            return self.give_up(&text); // and the core says who is next
-        }
-        self.unanswered.clear();
+    /// Other calls are spared who was started last.
+    fn blame(&mut self, house: &House, now: Instant) {
         if let Some(asked) = self.asked.take() {
             house.rests.failed_now(&asked, now);
         }
+    }
+
+    /// Whoever listened does so no more.
+    fn ended(&mut self, house: &House, end: End, now: Instant) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let (step, name) = (self.step.as_str(), &open.setup.name);
+        let text = match end {
+            End::Broke(fault) => in_words(fault, step, name),
+            End::Said(why) if !why.is_empty() => why,
+            End::Said(_) if self.unanswered.is_empty() => return self.blame(house, now),
+            End::Said(_) => format!("broken: the {step} \"{name}\" has ended before the call"),
+        };
+        if self.step == Step::Transcriber && !self.unanswered.is_empty() {
+            return self.fail_owed(&text); // and the core says what follows
+        }
+        self.unanswered.clear();
+        self.blame(house, now);
         if open.place == self.place && self.place < self.lineup.last_place() {
-            self.next_in_line(text, now);
+            self.gave_way_to_the_next(text, now);
         } else {
             self.gave_way(text, false);
         }
@@ -394,11 +403,8 @@ impl Listener {
         if place != self.place || place >= self.lineup.last_place() {
             return; // of another line, or a second word about the same
         }
-        if let Some(asked) = self.asked.take() {
-            visit.house.rests.failed_now(&asked, moment.now);
-        }
-        self.place += 1;
-        self.fell_back = Some(moment.now);
+        self.blame(&visit.house, moment.now);
+        self.move_on(moment.now);
         if self.unanswered.is_empty()
             && let Err(why) = self.engage(visit, at, moment)
         {
@@ -422,7 +428,7 @@ impl Listener {
     /// The next thing that was delivered.
     pub(super) fn next(&mut self, house: &House, now: Instant) -> Option<Delivered> {
         if let Some(fault) = self.fault.take() {
-            self.fell(house, fault, now);
+            self.ended(house, End::Broke(fault), now);
         }
         loop {
             if let Some(delivered) = self.delivered.pop_front() {
@@ -432,7 +438,7 @@ impl Listener {
             let open = self.open.as_mut()?;
             let Some(record) = open.stream.next() else {
                 if let Some(fault) = open.stream.fault() {
-                    self.fell(house, fault, now);
+                    self.ended(house, End::Broke(fault), now);
                     continue;
                 }
                 if awaited
@@ -472,7 +478,7 @@ impl Listener {
                 }
                 kind::FAILED if stretch == 0 => {
                     let why = text();
-                    self.ended(house, why, now);
+                    self.ended(house, End::Said(why), now);
                     continue;
                 }
                 kind::FAILED | kind::DONE => {

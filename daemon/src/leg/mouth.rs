@@ -247,32 +247,32 @@ impl Mouth {
                 self.saying = None;
                 Some(Delivered::Done { utterance })
             }
-            Source::Finished => {
-                if let Some((key, sound)) = saying.keep.take() {
-                    house.phrases.keep(key, &sound);
-                }
-                if saying.sounded
-                    && let Some(asked) = self.asked.take()
-                {
-                    house.rests.did_well(&asked);
-                }
-                self.saying = None;
-                Some(Delivered::Done { utterance })
-            }
+            Source::Finished => self.finish(house),
             Source::Failed(text) => {
                 let text = std::mem::take(text);
                 self.saying = None;
                 Some(Delivered::Failed { utterance, text })
             }
-            Source::Voice => match self.hear_voice(scratch) {
-                // The end came without a tail of the filter: say Done in the same look.
-                Some(Delivered::Audio { samples: 0, .. }) => self.next(house, scratch),
-                delivered => delivered,
-            },
+            Source::Voice => self.hear_voice(house, scratch),
         }
     }
 
-    fn hear_voice(&mut self, scratch: &mut Scratch) -> Option<Delivered> {
+    /// All that the voice had to say stands ready.
+    fn finish(&mut self, house: &House) -> Option<Delivered> {
+        let saying = self.saying.take()?;
+        if let Some((key, sound)) = saying.keep {
+            house.phrases.keep(key, &sound);
+        }
+        if saying.sounded
+            && let Some(asked) = self.asked.take()
+        {
+            house.rests.did_well(&asked);
+        }
+        let utterance = saying.utterance;
+        Some(Delivered::Done { utterance })
+    }
+
+    fn hear_voice(&mut self, house: &House, scratch: &mut Scratch) -> Option<Delivered> {
         let (saying, open) = (self.saying.as_mut()?, self.stream.as_mut()?);
         let utterance = saying.utterance;
         loop {
@@ -327,6 +327,9 @@ impl Mouth {
                         open.convert.narrow_rest(scratch);
                     }
                     let tail = &scratch.mulaw;
+                    if tail.is_empty() {
+                        return self.finish(house);
+                    }
                     self.ready.push(tail);
                     saying.remember(tail);
                     return Some(Delivered::Audio {
