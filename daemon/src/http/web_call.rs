@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::resume::give_up;
 use super::webhook::{TOKEN, row};
 use crate::carrier::twilio::form;
-use crate::leg::{Admit, Agent, Connect, NewGuest, Next, Step, unix_ms};
+use crate::leg::{Admit, Agent, Connect, Guest, Next, Step, unix_ms};
 use crate::store::NewCall;
 use hyper::body::Incoming;
 use hyper::header::{ORIGIN, RETRY_AFTER};
@@ -61,7 +61,7 @@ pub(super) async fn admit_call(
     let ip = desk.client_ip(peer, request);
     // One address is one caller, so `calls_per_caller` bounds it.
     let from = format!("web:{ip}");
-    let new = NewGuest {
+    let guest = Guest {
         call_sid: call_sid.clone(),
         from: from.clone(),
         to: "web".into(),
@@ -71,7 +71,7 @@ pub(super) async fn admit_call(
         first_stream: 1,
     };
     let admission = &desk.house.admission;
-    let admitted = admission.admit(new, Instant::now(), |token| {
+    let admitted = admission.admit(guest, Instant::now(), |token| {
         let first = Connect {
             token,
             stream: 1,

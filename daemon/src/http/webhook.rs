@@ -13,7 +13,7 @@ use crate::carrier::twilio::twiml::{self as document, BadTwiml};
 use crate::carrier::twilio::webhook::{
     BadRequest, StatusCallback, StreamEvent, StreamStatus, VoiceRequest, custom_parameters,
 };
-use crate::leg::{Admit, Agent, Connect, NewGuest, unix_ms};
+use crate::leg::{Admit, Agent, Connect, Guest, unix_ms};
 use crate::store::{CallChange, NewCall, NewEvent};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
@@ -85,7 +85,7 @@ pub(super) async fn answer(
         ));
     };
     let mut made = Ok(());
-    let new = NewGuest {
+    let guest = Guest {
         call_sid: call.call_sid.clone(),
         from: call.from.clone(),
         to: call.to.clone(),
@@ -94,7 +94,7 @@ pub(super) async fn answer(
         ip: verified.ip,
         first_stream,
     };
-    let admitted = desk.house.admission.admit(new, Instant::now(), |token| {
+    let admitted = desk.house.admission.admit(guest, Instant::now(), |token| {
         let connect = Connect {
             token,
             stream: first_stream,

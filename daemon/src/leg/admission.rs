@@ -43,16 +43,16 @@ pub struct Bounds {
     pub token: Duration,
 }
 
-/// A call that asks to be let in.
-#[derive(Debug)]
-pub struct NewGuest {
+/// Who calls, and who answers him: what a call is from the webhook that asks to let it in to its last stream.
+#[derive(Clone, Debug)]
+pub struct Guest {
     pub call_sid: String,
     pub from: String,
     pub to: String,
     /// What the webhook was given for this call by whoever set it up, by name; bounded there.
     pub parameters: BTreeMap<String, String>,
     pub agent: Arc<Agent>,
-    /// Who delivered the webhook; kept for the record.
+    /// Who delivered the webhook, and then who opened the latest stream; kept for the record.
     pub ip: IpAddr,
     /// The number of its first stream: 1, unless a daemon before this one served some.
     pub first_stream: u32,
@@ -109,18 +109,6 @@ pub enum Admit {
     Busy(&'static str),
 }
 
-/// A call whose token has been spent.
-#[derive(Clone, Debug)]
-pub struct Guest {
-    pub call_sid: String,
-    pub from: String,
-    pub to: String,
-    /// What the webhook was given for this call by whoever set it up, by name; bounded there.
-    pub parameters: BTreeMap<String, String>,
-    pub agent: Arc<Agent>,
-    pub ip: IpAddr,
-}
-
 /// Why a token was not honoured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -167,8 +155,7 @@ struct Entry {
     /// The latest document.
     answer: String,
     state: State,
-    /// The number of the first stream and of the latest that was announced.
-    first_stream: u32,
+    /// The number of the latest stream that was announced.
     stream: u32,
     /// Streams in a row that were announced and did not come.
     unopened: u32,
@@ -213,10 +200,10 @@ impl Admission {
     }
 
     /// Lets a call in, or says why not. `answer` makes the document from the token.
-    pub fn admit(&self, new: NewGuest, now: Instant, answer: impl FnOnce(&str) -> String) -> Admit {
+    pub fn admit(&self, guest: Guest, now: Instant, answer: impl FnOnce(&str) -> String) -> Admit {
         let mut book = self.book();
-        if let Some(entry) = book.by_sid.get(&new.call_sid) {
-            return if entry.stream == entry.first_stream {
+        if let Some(entry) = book.by_sid.get(&guest.call_sid) {
+            return if entry.stream == entry.guest.first_stream {
                 Admit::Repeat(entry.answer.clone())
             } else {
                 Admit::Past
@@ -230,7 +217,7 @@ impl Admission {
         for entry in book.by_sid.values() {
             if !matches!(entry.state, State::Ended { .. }) {
                 present += 1;
-                same_caller += usize::from(entry.guest.from == new.from);
+                same_caller += usize::from(entry.guest.from == guest.from);
             }
         }
         if present >= book.bounds.calls {
@@ -244,20 +231,11 @@ impl Admission {
         };
         let answer = answer(&token);
         book.sid_by_token
-            .insert(token.clone(), new.call_sid.clone());
-        let guest = Guest {
-            call_sid: new.call_sid,
-            from: new.from,
-            to: new.to,
-            parameters: new.parameters,
-            agent: new.agent,
-            ip: new.ip,
-        };
+            .insert(token.clone(), guest.call_sid.clone());
         book.by_sid.insert(
             guest.call_sid.clone(),
             Entry {
-                first_stream: new.first_stream,
-                stream: new.first_stream,
+                stream: guest.first_stream,
                 guest,
                 token,
                 answer: answer.clone(),

@@ -60,8 +60,8 @@ mod transcribers;
 mod voices;
 
 pub use admission::{
-    Admission, Admit, Arrival, Away, Back, Bounds, Connect, Forsaken, Guest, MAX_STREAMS, NewGuest,
-    Next, Refusal, Step,
+    Admission, Admit, Arrival, Away, Back, Bounds, Connect, Forsaken, Guest, MAX_STREAMS, Next,
+    Refusal, Step,
 };
 pub use phrases::Phrases;
 pub use rests::Rests;

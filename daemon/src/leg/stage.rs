@@ -74,6 +74,7 @@ impl Stage {
             parameters: BTreeMap::new(),
             agent,
             ip: [127, 0, 0, 1].into(),
+            first_stream: 1,
         };
         Stage {
             visit: Visit {

@@ -26,8 +26,8 @@ pub(super) fn book(calls: usize, per_caller: usize) -> Admission {
     })
 }
 
-pub(super) fn guest(sid: &str, from: &str) -> NewGuest {
-    NewGuest {
+pub(super) fn guest(sid: &str, from: &str) -> Guest {
+    Guest {
         call_sid: sid.into(),
         from: from.into(),
         to: "+15550100".into(),
@@ -39,7 +39,7 @@ pub(super) fn guest(sid: &str, from: &str) -> NewGuest {
 }
 
 /// The same, by an agent who awaits lost streams for 10 s.
-pub(super) fn returning(sid: &str) -> NewGuest {
+pub(super) fn returning(sid: &str) -> Guest {
     let agent = Agent {
         settings: call::Settings {
             return_ms: 10_000,
@@ -47,7 +47,7 @@ pub(super) fn returning(sid: &str) -> NewGuest {
         },
         ..Arc::into_inner(agent()).unwrap()
     };
-    NewGuest {
+    Guest {
         agent: Arc::new(agent),
         ..guest(sid, "+1")
     }
