@@ -1,9 +1,8 @@
-//! `Call`: what is known of one conversation, the doors through which it is told things, and its deadlines. The
-//! decisions are next door: about the caller in `turns`, about the agent's speech in `speaking`.
+//! `Call`: what is known of one conversation, and the doors through which it is told things. The decisions are next door:
+//! about the caller in `turns`, about the agent's speech in `speaking`.
 //!
 //! Every door has the same shape: take note of the time, let the room next door decide, then `settle`, which
-//! lets everything follow that has become possible. A deadline is never armed or disarmed; `poll_timeout` reads
-//! it off the state, so none can be forgotten.
+//! lets everything follow that has become possible. The door for the clock is in `deadlines`.
 
 use super::away::Away;
 use super::barge_in::Held;
@@ -12,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::heard::HeardReply;
 use super::input::{Departure, Input, Stretch, Turn, Utterance, Why};
 use super::leaving::Leaving;
-use super::output::{Note, Output, Timer};
+use super::output::{Note, Output};
 use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
 use super::saying::{Origin, Saying};
@@ -267,77 +266,9 @@ impl Call {
         self.settle(now);
     }
 
-    /// The deadline of `poll_timeout` has come. Too early a call does nothing.
-    pub fn handle_timeout(&mut self, now: CallTime) {
-        if self.is_deaf() {
-            return;
-        }
-        let now = self.tick(now);
-        let due = |deadline: Option<CallTime>| deadline.is_some_and(|deadline| deadline <= now);
-        while due(self.max_call_deadline()) && self.floor != Floor::Ended {
-            self.too_long(now);
-        }
-        if due(self.return_deadline()) && self.floor != Floor::Ended {
-            self.end(now, Why::StreamLost);
-        }
-        if self.floor == Floor::Ended || self.away.is_some() {
-            return;
-        }
-        self.ear_timeout(now);
-        if due(self.transcriber_deadline()) {
-            self.transcriber_is_late(now);
-        }
-        // Behind the transcriber, whose words it may have waited for.
-        if due(self.resume_deadline()) {
-            self.resume(now);
-        }
-        if due(self.responder_deadline()) {
-            self.responder_is_late(now);
-        }
-        if due(self.moment_deadline()) {
-            self.one_moment();
-        }
-        if due(self.voice_deadline()) {
-            self.voice_is_late(now);
-        }
-        if due(self.no_input_deadline()) {
-            self.nobody_speaks(now);
-        }
-        if due(self.playout.due()) {
-            self.mark_is_overdue(now);
-        }
-        self.settle(now);
-    }
-
     /// What to do, in order, until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// When to call `handle_timeout` if nothing happens before, and what for. After it was called, this lies ahead.
-    pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
-        if self.floor == Floor::Ended {
-            return None;
-        }
-        let without_stream = [
-            (self.max_call_deadline(), Timer::MaxCall),
-            (self.return_deadline(), Timer::Return),
-        ];
-        let with_stream = [
-            (self.pace_at, Timer::Pace),
-            (self.ear_deadline(), Timer::Endpoint),
-            (self.resume_deadline(), Timer::Resume),
-            (self.transcriber_deadline(), Timer::PluginDeadline),
-            (self.responder_deadline(), Timer::PluginDeadline),
-            (self.moment_deadline(), Timer::PluginDeadline),
-            (self.voice_deadline(), Timer::PluginDeadline),
-            (self.no_input_deadline(), Timer::NoInput),
-            (self.playout.due(), Timer::MarkOverdue),
-        ];
-        let with_stream = with_stream.into_iter().filter(|_| self.away.is_none());
-        (without_stream.into_iter().chain(with_stream))
-            .filter_map(|(deadline, timer)| Some((deadline?, timer)))
-            .min_by_key(|(deadline, _)| *deadline)
     }
 
     /// Who may speak now.
@@ -374,17 +305,26 @@ impl Call {
     }
 
     /// May nothing be told any more, or not until the outputs have been fetched?
-    fn is_deaf(&self) -> bool {
+    pub(super) fn is_deaf(&self) -> bool {
         self.floor == Floor::Ended || self.outputs.len() >= MAX_OUTPUTS
     }
 
-    fn tick(&mut self, now: CallTime) -> CallTime {
+    pub(super) fn tick(&mut self, now: CallTime) -> CallTime {
         self.now = self.now.max(now);
         self.now
     }
 
-    /// Lets everything follow that has become possible.
-    fn settle(&mut self, now: CallTime) {
+    /// Lets everything follow that has become possible, in the order in which one makes the next possible:
+    ///
+    /// 1. A turn that is over asks for its answer; else what follows would find nobody asked and nothing to say.
+    /// 2. What is held goes on if it may no longer be held: then there is something to send.
+    /// 3. What may be sent is sent, and the end of what has ended is marked; what has been heard is let go of.
+    /// 4. With that gone nothing firm keeps a key from being a turn, the first words may be asked for, and what is held
+    ///    may have been heard to its end.
+    /// 5. With nothing under way strays are thrown away, and with no stray in the queue the next voice is asked.
+    /// 6. With nothing left to say the call leaves its stream or ends, if it is to; else the floor falls to whom it
+    ///    belongs by now.
+    pub(super) fn settle(&mut self, now: CallTime) {
         if self.floor == Floor::Ended || self.away.is_some() {
             return;
         }

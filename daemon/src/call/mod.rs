@@ -20,8 +20,8 @@
 //! `barge_in` (what becomes of it if he speaks over the agent). The agent's side is `responders` (who answers, and with
 //! what), `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's
 //! ear), `speaking` (who makes their sound and when it is sent), `playout` (what the caller has heard by now) and `heard`
-//! (which words that was). `away` is what becomes of both when the call leaves its stream, and `leaving` how it ends. `machine`
-//! holds them together and owns the deadlines.
+//! (which words that was). `away` is what becomes of both when the call leaves its stream, and `leaving` how it ends.
+//! `machine` holds them together, and `deadlines` says what the clock brings.
 //!
 //! What the core expects of the one who drives it:
 //!
@@ -39,6 +39,7 @@
 
 mod away;
 mod barge_in;
+mod deadlines;
 mod ear;
 mod early;
 mod endpoint;
