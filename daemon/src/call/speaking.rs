@@ -14,7 +14,7 @@
 #[cfg(test)]
 use super::faults::Planted;
 use super::input::{Mark, Speech, Utterance, Why};
-use super::machine::{Call, Floor};
+use super::machine::Call;
 use super::output::{Note, Output};
 use super::playout::{Next, Ready};
 use super::responders::{MAX_FAILURES, bounded};
@@ -24,9 +24,6 @@ use std::borrow::Cow;
 
 /// In a long utterance a mark is sent after so much sound, or a clock set wrong at its start would stay wrong.
 const MARK_EVERY_MS: u64 = 1000;
-
-/// Sound that nobody asked for may stand ready for so long before it is thrown away for its own sake.
-const MAX_STRAY_MS: u64 = 1000;
 
 impl Call {
     /// One of the agent's own sentences. An empty one is no sentence.
@@ -112,37 +109,6 @@ impl Call {
                 self.voice_since = now;
             }
             None => self.stray += samples,
-        }
-    }
-
-    /// Sound stands ready that nobody asked for.
-    ///
-    /// The queue is played in its order and can only be emptied whole. So it counts to the utterance it lies in;
-    /// behind the last one it is a stray, and thrown away as soon as nothing is lost with it.
-    pub(super) fn stray_sound(&mut self, now: CallTime, step: &'static str, samples: u64) {
-        let expected = self.own_turns && self.floor == Floor::Greeting;
-        if samples > 0 && !expected && !std::mem::replace(&mut self.stray_noted, true) {
-            self.failed(
-                step,
-                "it made sound that nobody waits for, which is lost or mixes with other speech",
-            );
-        }
-        self.sound_arrived(now, samples);
-    }
-
-    pub(super) fn throw_strays_away(&mut self, now: CallTime) {
-        let queued = self
-            .sayings
-            .iter()
-            .any(|saying| saying.stage == Stage::Queued);
-        // On a live line the next sound has to find the queue empty; elsewhere a message to the carrier can wait.
-        let wanted = queued || self.own_turns || self.stray > samples(MAX_STRAY_MS);
-        if self.stray > 0
-            && wanted
-            && !self.is_stopped()
-            && !self.sayings.iter().any(Saying::is_under_way)
-        {
-            self.clear(now);
         }
     }
 
@@ -382,7 +348,7 @@ impl Call {
         self.heard_up_to(position);
     }
 
-    fn heard_up_to(&mut self, position: Option<u64>) {
+    pub(super) fn heard_up_to(&mut self, position: Option<u64>) {
         let Some(position) = position else { return };
         for saying in &mut self.sayings {
             saying.heard_up_to(position);
@@ -501,7 +467,7 @@ impl Call {
             && self.sayings.iter().all(Saying::is_sent)
     }
 
-    fn clear(&mut self, now: CallTime) {
+    pub(super) fn clear(&mut self, now: CallTime) {
         self.put(Output::Clear);
         self.playout.clear(now);
         self.nothing_is_ready();
@@ -517,72 +483,5 @@ impl Call {
         self.taking_back = None;
         self.stray = 0;
         self.pace_at = None;
-    }
-
-    /// Is nothing sent, though something may stand ready?
-    pub(super) fn is_stopped(&self) -> bool {
-        #[cfg(test)]
-        if self.planted == Some(Planted::PlaysWhileHeld) {
-            return false;
-        }
-        self.held.is_some() || self.taking_back.is_some() || self.away.is_some()
-    }
-
-    /// Takes what was sent and not heard out of the carrier's hands, to be sent again.
-    pub(super) fn hold(&mut self, now: CallTime) {
-        let head = self.playout.head(now);
-        self.heard_up_to(Some(head));
-        let samples = self.playout.hold(now);
-        self.put(Output::Hold { samples });
-        self.set_back(samples, head);
-        self.taking_back = Some(samples);
-        self.pace_at = None;
-    }
-
-    /// The leg says how much stands ready again: what was not heard, and some before it so that it begins with a word.
-    pub(super) fn taken_back(&mut self, now: CallTime, samples: u64) {
-        let Some(expected) = self.taking_back.take() else {
-            return; // it was thrown away meanwhile
-        };
-        #[cfg(test)]
-        let samples = match self.planted {
-            Some(Planted::SkipsAfterResume) => samples - samples / 4,
-            _ => samples,
-        };
-        if let Some(more) = samples.checked_sub(expected) {
-            let head = self.playout.head(now);
-            self.playout.take_back(now, more);
-            let rest = self.set_back(more, head);
-            // Of an utterance that has left the ear: it is heard with the one that follows.
-            let mut sayings = self.sayings.iter_mut();
-            match sayings.find(|saying| saying.is_under_way() && !saying.is_sent()) {
-                Some(saying) => saying.arrived += rest,
-                None => self.stray += rest,
-            }
-        } else {
-            self.skip(expected - samples);
-        }
-    }
-
-    /// The last `samples` that were sent stand ready again. Returns how many of them belong to nobody.
-    fn set_back(&mut self, samples: u64, head: u64) -> u64 {
-        let mut rest = samples;
-        for saying in self.sayings.iter_mut().rev() {
-            if saying.sent > 0 && rest > 0 {
-                rest -= saying.take_back(rest, head);
-            }
-        }
-        rest
-    }
-
-    /// So much of what was taken back is lost.
-    pub(super) fn skip(&mut self, samples: u64) {
-        self.playout.skip(samples);
-        let mut rest = samples;
-        for saying in &mut self.sayings {
-            let count = rest.min(saying.ready());
-            saying.sent += count;
-            rest -= count;
-        }
     }
 }
