@@ -9,6 +9,7 @@ use super::barge_in::Held;
 use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
+use super::in_line::InLine;
 use super::input::{Departure, Input, Stretch, Turn, Utterance, Why};
 use super::leaving::Leaving;
 use super::output::{Note, Output};
@@ -80,11 +81,8 @@ pub struct Call {
     pub(super) decided: Option<CallTime>,
     /// The first turn whose reply has not been cancelled.
     pub(super) wanted_turn: Turn,
-    pub(super) responder_failures: u32,
-    /// Which responder is asked next: its place in the line.
-    pub(super) responder: u32,
-    /// When the agent's own responder is worth asking again.
-    pub(super) responder_rested: CallTime,
+    /// Who is asked for it.
+    pub(super) responder: InLine,
     /// The responder is to say the first words.
     pub(super) first_words: bool,
     /// How long nobody may speak before the responder is told, this once.
@@ -102,13 +100,10 @@ pub struct Call {
     pub(super) cancelled_utterance: Utterance,
     /// When the voice last gave us something, or last had nothing of its own standing ready.
     pub(super) voice_since: CallTime,
-    pub(super) voice_failures: u32,
-    /// Which voice is asked next: its place in the line.
-    pub(super) voice: u32,
+    /// Who is asked for their sound.
+    pub(super) voice: InLine,
     /// Who said the latest utterance. His line of voices is another one for each.
     pub(super) last_speaker: u32,
-    /// When the agent's own voice is worth asking again.
-    pub(super) voice_rested: CallTime,
     /// Samples at the end of the queue that nobody asked for. They are never played.
     pub(super) stray: u64,
     pub(super) stray_noted: bool,
@@ -160,9 +155,7 @@ impl Call {
             reply: None,
             decided: None,
             wanted_turn: 0,
-            responder_failures: 0,
-            responder: 0,
-            responder_rested: CallTime(0),
+            responder: InLine::default(),
             first_words: false,
             silence_ms: None,
             heard_reply: HeardReply::default(),
@@ -172,10 +165,8 @@ impl Call {
             utterance: 0,
             cancelled_utterance: 0,
             voice_since: CallTime(0),
-            voice_failures: 0,
-            voice: 0,
+            voice: InLine::default(),
             last_speaker: 0,
-            voice_rested: CallTime(0),
             stray: 0,
             stray_noted: false,
             playout: Playout::new(settings.mark_grace_ms),

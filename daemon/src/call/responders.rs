@@ -12,10 +12,6 @@ use super::time::CallTime;
 use super::transcript::cut;
 use std::borrow::Cow;
 
-/// How often in a row a responder or a voice may fail before the call is given up: once is an accident, and a caller
-/// who is asked to repeat himself for ever is worse off than one who is sent to the carrier's fallback.
-pub(super) const MAX_FAILURES: u32 = 2;
-
 /// Length of a sentence in a note that comes from a plugin.
 const MAX_REASON_BYTES: usize = 500;
 
@@ -62,8 +58,8 @@ impl Call {
     }
 
     fn choose_responder(&mut self, now: CallTime) {
-        if self.responder_rested <= now {
-            self.responder = 0;
+        if self.responder.has_rested(now) {
+            self.responder.back_to_the_first();
         }
         self.silence_ms = None;
         self.first_words = false;
@@ -95,7 +91,7 @@ impl Call {
         self.put(Output::Respond {
             turn: self.asked,
             prompt,
-            responder: self.responder,
+            responder: self.responder.place(),
         });
     }
 
@@ -110,12 +106,11 @@ impl Call {
         self.speaker = self.speaker_before; // nobody has heard the one it chose
         self.note(Note::ResponderReplaced {
             turn: self.asked,
-            responder: self.responder,
+            responder: self.responder.place(),
             after_ms: now.ms_since(open.asked),
             reason: bounded(reason),
         });
-        self.responder += 1;
-        self.responder_rested = now.plus_ms(self.settings.voice_rest_ms);
+        self.responder.fall_back(now, self.settings.voice_rest_ms);
         self.ask_next(now, open.prompt, open.moment, open.early);
     }
 
@@ -166,7 +161,7 @@ impl Call {
                 responder,
                 fallbacks,
             } => {
-                self.responder = responder;
+                self.responder.is_at(responder);
                 if let Some(open) = &mut self.reply {
                     open.fallbacks = fallbacks;
                 }
@@ -211,7 +206,7 @@ impl Call {
                 self.reply = None;
                 self.failed("responder", reason);
                 let for_good = self.own_turns && turn == 0;
-                if !for_good || self.responder_failures == 0 {
+                if !for_good || !self.responder.has_failed() {
                     self.apologise(now);
                 }
                 if for_good && self.leaving.is_none() {
@@ -346,7 +341,7 @@ impl Call {
         match refusal {
             Some(reason) => self.failed("responder", &reason),
             None => {
-                self.responder_failures = 0;
+                self.responder.did_well();
                 let text = Cow::Owned(text.to_owned());
                 let mut saying = Saying::new(turn, text, Origin::Words);
                 saying.firm = firm;
@@ -376,7 +371,7 @@ impl Call {
         if let Some(open) = &mut self.reply {
             open.said = true;
         }
-        self.responder_failures = 0;
+        self.responder.did_well();
         self.utterance += 1;
         let mut saying = Saying::new(turn, Cow::Borrowed(""), Origin::Sound);
         saying.utterance = self.utterance;
@@ -451,12 +446,11 @@ impl Call {
 
     /// Nobody could answer.
     fn apologise(&mut self, now: CallTime) {
-        self.responder_rested = now; // nobody is left to ask: the next turn begins at the head of the line
-        self.responder_failures += 1;
+        self.responder.all_failed(now);
         if let Some(text) = self.settings.apology_text.clone() {
             self.say(text, Origin::Sentence);
         }
-        if self.responder_failures >= MAX_FAILURES {
+        if self.responder.is_given_up() {
             self.leave(Why::Failed, false);
         }
     }

@@ -17,7 +17,7 @@ use super::input::{Mark, Speech, Utterance, Why};
 use super::machine::Call;
 use super::output::{Note, Output};
 use super::playout::{Next, Ready};
-use super::responders::{MAX_FAILURES, bounded};
+use super::responders::bounded;
 use super::saying::{Origin, Saying, Stage};
 use super::time::{CallTime, ms, samples};
 use std::borrow::Cow;
@@ -52,8 +52,8 @@ impl Call {
         };
         // One that was asked for before is at its next voice; only a new one goes back to the first.
         let speaks_on = next.speaker == std::mem::replace(&mut self.last_speaker, next.speaker);
-        if next.utterance == 0 && (self.voice_rested <= now || !speaks_on) {
-            self.voice = 0;
+        if next.utterance == 0 && (self.voice.has_rested(now) || !speaks_on) {
+            self.voice.back_to_the_first();
         }
         self.utterance += 1;
         next.utterance = self.utterance;
@@ -68,7 +68,7 @@ impl Call {
             utterance: self.utterance,
             text,
             fixed,
-            voice: self.voice,
+            voice: self.voice.place(),
             speaker,
         });
     }
@@ -86,7 +86,7 @@ impl Call {
         };
         match speech {
             Speech::Begun { voice, fallbacks } => {
-                self.voice = voice;
+                self.voice.is_at(voice);
                 self.sayings[at].fallbacks = fallbacks;
             }
             Speech::Audio { samples } => self.sound_arrived(now, samples),
@@ -95,7 +95,7 @@ impl Call {
             }
             Speech::Done => {
                 self.sayings[at].stage = Stage::Complete;
-                self.voice_failures = 0;
+                self.voice.did_well();
             }
             Speech::Failed(reason) => self.voice_failed(now, at, reason),
         }
@@ -129,19 +129,16 @@ impl Call {
             let note = Note::VoiceReplaced {
                 utterance: saying.utterance,
                 turn: saying.turn,
-                voice: self.voice,
+                voice: self.voice.place(),
                 after_ms: now.ms_since(saying.asked),
                 again,
                 reason: bounded(reason),
             };
             self.note(note);
-            self.voice += 1;
-            self.voice_rested = now.plus_ms(self.settings.voice_rest_ms);
+            self.voice.fall_back(now, self.settings.voice_rest_ms);
         } else {
             self.failed("voice", reason);
-            // Nobody is left to ask: the next utterance begins at the head of the line.
-            self.voice_rested = now;
-            self.voice_is_lost();
+            self.voice_is_lost(now);
             self.apologise_for_silence();
         }
         // Whatever it still makes of this utterance must not mix with another voice.
@@ -163,11 +160,11 @@ impl Call {
     }
 
     /// No voice could say it. Once is an accident; more often, and the call is over.
-    fn voice_is_lost(&mut self) {
-        self.voice_failures += 1;
-        if self.voice_failures >= MAX_FAILURES && self.is_early() {
-            self.waste(self.now); // he has not finished: it is tried once more then
-        } else if self.voice_failures >= MAX_FAILURES && self.may_be_stopped() {
+    fn voice_is_lost(&mut self, now: CallTime) {
+        self.voice.all_failed(now);
+        if self.voice.is_given_up() && self.is_early() {
+            self.waste(now); // he has not finished: it is tried once more then
+        } else if self.voice.is_given_up() && self.may_be_stopped() {
             // It cannot say that it is sorry either: the carrier's fallback has the last word.
             self.sayings.retain(Saying::is_under_way);
             self.cancel_reply();
