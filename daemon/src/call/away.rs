@@ -113,7 +113,7 @@ impl Call {
         }
         self.playout.clear(now);
         self.voice_since = now;
-        self.quiet_since = now;
+        self.silence.begin(now);
         if let Some(open) = &mut self.reply {
             open.since = now;
         }
@@ -139,7 +139,7 @@ impl Call {
             let (spoke_ms, last_voiced) = (self.ear.spoke_ms(), self.ear.last_voiced());
             self.stretch_ended(now, spoke_ms, last_voiced);
         }
-        self.his_turn = false;
+        self.turn.his = false;
         self.ear = Ear::new(&self.settings);
     }
 

@@ -38,7 +38,7 @@ impl Call {
     /// Asks now if he may have finished, and asks again if it is known better by now what he said.
     pub(super) fn ask_early(&mut self, now: CallTime) {
         let silent = self.ear.paused() || (!self.ear.in_speech() && self.awaits_words());
-        let may = self.settings.speculate && self.his_turn && self.leaving.is_none();
+        let may = self.settings.speculate && self.turn.his && self.leaving.is_none();
         if !may || !silent || self.own_turns || self.sounds_unfinished() {
             return;
         }
@@ -57,8 +57,8 @@ impl Call {
             }
             self.waste(now);
         }
-        if self.asked_early < MAX_EARLY && self.sayings.is_empty() && self.reply.is_none() {
-            self.asked_early += 1;
+        if self.turn.asked_early < MAX_EARLY && self.sayings.is_empty() && self.reply.is_none() {
+            self.turn.asked_early += 1;
             self.ask_held_back(now, Prompt::Speech { text });
         }
     }

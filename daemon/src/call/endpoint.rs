@@ -73,7 +73,7 @@ impl Call {
 
     /// Chooses the length of this pause by what is known by now. If it has lasted for so long already, it ends now.
     pub(super) fn choose_wait(&mut self, now: CallTime) {
-        if !self.his_turn || !self.ear.paused() {
+        if !self.turn.his || !self.ear.paused() {
             return;
         }
         let settings = &self.settings;

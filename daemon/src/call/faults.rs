@@ -79,7 +79,7 @@ impl Call {
                 "asked out of order",
             ),
             (
-                self.his_turn && !listening && self.floor != Floor::Ended,
+                self.turn.his && !listening && self.floor != Floor::Ended,
                 "both have the floor",
             ),
             (
@@ -91,7 +91,7 @@ impl Call {
                 "listening while a reply is open",
             ),
             (
-                self.is_early() && !self.his_turn,
+                self.is_early() && !self.turn.his,
                 "an answer is held back, and the turn has ended",
             ),
             (
@@ -103,7 +103,7 @@ impl Call {
                 "a pace while the agent is stopped",
             ),
             (
-                self.held.is_some() && self.his_turn,
+                self.held.is_some() && self.turn.his,
                 "the agent is stopped for the time being while the caller has the floor",
             ),
         ]

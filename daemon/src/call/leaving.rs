@@ -50,7 +50,7 @@ impl Call {
             return;
         }
         self.waste(now);
-        self.his_turn = false;
+        self.turn.his = false;
         self.silence_agent(now, false);
         self.leave(Why::TooLong, false);
     }
@@ -84,7 +84,7 @@ impl Call {
         self.note(Note::Ended { why });
         self.put(Output::Done(why));
         self.floor = Floor::Ended;
-        self.his_turn = false;
+        self.turn.his = false;
         self.reply = None;
         self.pace_at = None;
     }

@@ -17,8 +17,10 @@ use super::playout::{Pace, Playout};
 use super::responders::OpenReply;
 use super::saying::{Origin, Saying};
 use super::settings::Settings;
+use super::silence::Silence;
 use super::time::{CallTime, ms};
 use super::transcript::Transcript;
+use super::turns::CallersTurn;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -55,24 +57,13 @@ pub struct Call {
     pub(super) ear: Ear,
     pub(super) transcript: Transcript,
     pub(super) endpoint: Endpoint,
-    /// The caller is in the middle of turn `asked + 1`.
-    pub(super) his_turn: bool,
-    /// The turn that begins now goes on with the one before, which was withdrawn.
-    pub(super) goes_on: bool,
-    /// It took the floor from the agent, who had not finished, or was about to say something.
-    pub(super) took_floor: bool,
-    /// When it began.
-    pub(super) turn_began: CallTime,
-    /// How often the responder was asked in it before it had ended.
-    pub(super) asked_early: u32,
-    /// The latest turn the responder was asked to answer.
-    pub(super) asked: Turn,
-    /// Since when nobody speaks, while we listen.
-    pub(super) quiet_since: CallTime,
-    pub(super) no_inputs: u32,
+    pub(super) turn: CallersTurn,
+    pub(super) silence: Silence,
     /// Keys he pressed that are turns and have not been taken.
     pub(super) keys: VecDeque<char>,
 
+    /// The latest turn the responder was asked to answer.
+    pub(super) asked: Turn,
     /// It is something he said, and no key or silence.
     pub(super) asked_speech: bool,
     /// The responder's answer to `asked`, until it is complete.
@@ -85,8 +76,6 @@ pub struct Call {
     pub(super) responder: InLine,
     /// The responder is to say the first words.
     pub(super) first_words: bool,
-    /// How long nobody may speak before the responder is told, this once.
-    pub(super) silence_ms: Option<u64>,
     /// What the caller heard of the latest answer, of the utterances that have left his ear.
     pub(super) heard_reply: HeardReply,
     /// Who says the responder's next words: a number of the leg's.
@@ -142,22 +131,16 @@ impl Call {
             ear: Ear::new(&settings),
             transcript: Transcript::default(),
             endpoint: Endpoint::default(),
-            his_turn: false,
-            goes_on: false,
-            took_floor: false,
-            turn_began: CallTime(0),
-            asked_early: 0,
+            turn: CallersTurn::default(),
+            silence: Silence::default(),
             asked: 0,
             asked_speech: false,
-            quiet_since: CallTime(0),
-            no_inputs: 0,
             keys: VecDeque::new(),
             reply: None,
             decided: None,
             wanted_turn: 0,
             responder: InLine::default(),
             first_words: false,
-            silence_ms: None,
             heard_reply: HeardReply::default(),
             speaker: 0,
             speaker_before: 0,
@@ -193,7 +176,7 @@ impl Call {
         }
         let now = self.tick(now);
         self.started = true;
-        self.quiet_since = now;
+        self.silence.begin(now);
         self.first_words = self.settings.speaks_first && !self.own_turns;
         if let Some(text) = self.settings.greeting.clone() {
             self.say(text, Origin::Greeting);
@@ -215,7 +198,7 @@ impl Call {
         }
         self.waste(self.now);
         self.own_turns = true;
-        self.his_turn = false;
+        self.turn.his = false;
         self.first_words = false;
         self.reply = None;
     }
@@ -349,9 +332,9 @@ impl Call {
         };
         let before = std::mem::replace(&mut self.floor, floor);
         if floor == Floor::Listening && before != Floor::Listening {
-            self.quiet_since = now;
-            if self.ear.in_speech() && !self.own_turns && !self.his_turn {
-                self.took_floor = false;
+            self.silence.begin(now);
+            if self.ear.in_speech() && !self.own_turns && !self.turn.his {
+                self.turn.took_floor = false;
                 self.begin_turn(); // he began while the agent was speaking and is still at it
                 self.end_turn_if_over(now);
             }

@@ -61,7 +61,7 @@ impl Call {
         if self.responder.has_rested(now) {
             self.responder.back_to_the_first();
         }
-        self.silence_ms = None;
+        self.silence.asked_ms = None;
         self.first_words = false;
         self.speaker_before = self.speaker;
     }
@@ -167,7 +167,7 @@ impl Call {
                 }
             }
             Reply::Silence { after_ms } => {
-                self.silence_ms = (after_ms > 0).then_some(after_ms);
+                self.silence.asked_ms = (after_ms > 0).then_some(after_ms);
                 self.has_acted();
             }
             Reply::Depart(to) => self.reply_depart(turn, to),

@@ -152,7 +152,7 @@ impl Call {
         let nothing = self.sayings.iter().all(silent) && self.reply.is_none();
         if nothing
             && self.leaving.is_none()
-            && !self.his_turn
+            && !self.turn.his
             && let Some(text) = self.settings.apology_text.clone()
         {
             self.say(text, Origin::Sentence);

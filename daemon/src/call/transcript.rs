@@ -304,7 +304,7 @@ impl Call {
         if new {
             text.clone_into(&mut spoken.text);
         }
-        if !self.his_turn {
+        if !self.turn.his {
             self.words_came(now);
         } else if new && stretch >= self.transcript.turn_from {
             self.tell_said_so_far();

@@ -10,11 +10,32 @@ use super::output::{Note, Output, Prompt, Sounded};
 use super::time::CallTime;
 use super::transcript::Said;
 
-/// Who has coughed is not asked at once whether he is there.
-const MOMENT_MS: u64 = 500;
-
 /// Keys that wait for the end of a phrase that cannot be interrupted. Nobody dials a longer number.
 pub(super) const MAX_WAITING_KEYS: usize = 32;
+
+/// The caller's turn: the one he has, or had last.
+#[derive(Debug, Default)]
+pub(super) struct CallersTurn {
+    /// He is in the middle of it. Its number is the one behind the latest that was answered; see `his_turn_number`.
+    pub(super) his: bool,
+    /// The one that begins now goes on with the one before, which was withdrawn.
+    goes_on: bool,
+    /// It took the floor from the agent, who had not finished, or was about to say something.
+    pub(super) took_floor: bool,
+    pub(super) began: CallTime,
+    /// How often the responder was asked in it before it had ended.
+    pub(super) asked_early: u32,
+}
+
+impl CallersTurn {
+    /// It is his from now on. Says whether it goes on with the one before.
+    fn begin(&mut self, now: CallTime) -> bool {
+        self.his = true;
+        self.asked_early = 0;
+        self.began = now;
+        std::mem::take(&mut self.goes_on)
+    }
+}
 
 impl Call {
     pub(super) fn heard(&mut self, now: CallTime, voiced: bool) {
@@ -49,12 +70,12 @@ impl Call {
                 self.forget_pause();
                 match self.floor {
                     // He goes on while his last words are awaited: it is still the same turn.
-                    Floor::Listening if self.his_turn => {
+                    Floor::Listening if self.turn.his => {
                         self.waste(now);
                         self.tell_speaking();
                     }
                     Floor::Listening => {
-                        self.took_floor = false;
+                        self.turn.took_floor = false;
                         self.begin_turn();
                     }
                     // He goes on before he has been answered: the reply that was begun is dropped.
@@ -68,7 +89,7 @@ impl Call {
             }
             Some(Noticed::Paused) => {
                 self.transcribe(Sounded::Paused);
-                if self.his_turn {
+                if self.turn.his {
                     self.put(Output::SpeechPaused {
                         turn: self.asked + 1,
                     });
@@ -92,7 +113,7 @@ impl Call {
     }
 
     fn tell_speaking(&mut self) {
-        if self.his_turn {
+        if self.turn.his {
             self.put(Output::SpeechStarted {
                 turn: self.asked + 1,
             });
@@ -106,8 +127,8 @@ impl Call {
         // Who says nothing then has taken nothing.
         let took_floor = !self.is_about_to_finish(now);
         self.silence_agent(now, unanswered);
-        self.goes_on = unanswered;
-        self.took_floor = took_floor;
+        self.turn.goes_on = unanswered;
+        self.turn.took_floor = took_floor;
         if unanswered {
             self.note(Note::Withdrawn { turn });
         }
@@ -123,11 +144,8 @@ impl Call {
     pub(super) fn begin_turn_from(&mut self, from: Stretch) {
         let turn = self.asked + 1;
         self.floor = Floor::Listening;
-        self.his_turn = true;
-        self.asked_early = 0;
-        self.turn_began = self.now;
         self.resumed = None;
-        if !std::mem::take(&mut self.goes_on) {
+        if !self.turn.begin(self.now) {
             self.transcript.begin_turn(from);
         }
         self.put(Output::SpeechStarted { turn });
@@ -141,7 +159,7 @@ impl Call {
     }
 
     pub(super) fn end_turn_if_over(&mut self, now: CallTime) {
-        if self.his_turn && !self.ear.in_speech() && !self.awaits_words() {
+        if self.turn.his && !self.ear.in_speech() && !self.awaits_words() {
             self.end_turn(now);
         }
     }
@@ -149,7 +167,7 @@ impl Call {
     fn end_turn(&mut self, now: CallTime) {
         let said = self.transcript.turn_said();
         // With a cough that stopped the agent somebody has to go on.
-        let is_none = said == Said::Nothing && !self.took_floor;
+        let is_none = said == Said::Nothing && !self.turn.took_floor;
         #[cfg(test)]
         let is_none = is_none && self.planted != Some(Planted::AnswersCoughs);
         if is_none {
@@ -159,11 +177,11 @@ impl Call {
             Said::Words(text) => Some(text),
             Said::Nothing | Said::Unknown => None,
         };
-        self.no_inputs = 0;
+        self.silence.told = 0;
         if !self.was_asked_about(text.as_deref()) {
             self.waste(now);
         }
-        self.his_turn = false;
+        self.turn.his = false;
         let (spoke_ms, to) = self.transcript.turn_spoke();
         self.note(Note::TurnEnded {
             turn: self.his_turn_number(),
@@ -189,24 +207,16 @@ impl Call {
             self.speaker_before = self.speaker;
             self.cancel_reply_at(self.playout.head(now), true);
         }
-        self.his_turn = false;
+        self.turn.his = false;
         let (spoke_ms, _) = self.transcript.turn_spoke();
         self.note(Note::NoWords { spoke_ms });
-        // Time in which he made it is no silence; and he has a moment to say something after it.
-        let least_ms = self.settings.end_of_turn_ms.max(MOMENT_MS);
-        let quiet = self.quiet_since.plus_ms(now.ms_since(self.turn_began));
-        let latest = CallTime(
-            now.plus_ms(least_ms)
-                .0
-                .saturating_sub(self.silence_patience_ms() * 1000),
-        );
-        self.quiet_since = quiet.max(latest);
+        self.silence_goes_on(now);
     }
 
     pub(super) fn digit(&mut self, now: CallTime, digit: char) {
         self.note(Note::Digit { digit });
-        self.no_inputs = 0;
-        self.quiet_since = now;
+        self.silence.told = 0;
+        self.silence.begin(now);
         if self.settings.takes_digits && !self.own_turns && self.keys.len() < MAX_WAITING_KEYS {
             self.keys.push_back(digit);
             self.take_keys(now);
@@ -228,7 +238,7 @@ impl Call {
     /// Nobody presses a key by accident: the agent falls silent for certain. What the caller was saying belongs to it.
     fn take_digit(&mut self, now: CallTime, digit: char) {
         self.waste(now);
-        let (spoke_ms, waited_ms) = if std::mem::take(&mut self.his_turn) {
+        let (spoke_ms, waited_ms) = if std::mem::take(&mut self.turn.his) {
             let (spoke_ms, _) = self.transcript.turn_spoke();
             let now_ms = self.ear.spoke_ms();
             (spoke_ms + now_ms, now.ms_since(self.ear.last_voiced()))
@@ -252,7 +262,7 @@ impl Call {
     /// After the greeting, or without one at the beginning. Who speaks meanwhile is asked for his own words instead.
     pub(super) fn ask_for_first_words(&mut self, now: CallTime) {
         let quiet = self.sayings.is_empty() && !self.ear.in_speech() && self.leaving.is_none();
-        if self.first_words && quiet && !self.his_turn {
+        if self.first_words && quiet && !self.turn.his {
             self.ask(now, Prompt::Start);
         }
     }
