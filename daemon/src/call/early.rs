@@ -29,9 +29,9 @@ impl Call {
     /// The number that the caller's turn will have, as far as is known.
     pub(super) fn his_turn_number(&self) -> Turn {
         if self.is_early() {
-            self.asked
+            self.asked.turn
         } else {
-            self.asked + 1
+            self.asked.turn + 1
         }
     }
 
@@ -85,7 +85,7 @@ impl Call {
         if !self.is_early() {
             return;
         }
-        let turn = self.asked;
+        let turn = self.asked.turn;
         self.forget_what_stands_ready(now);
         self.cancel_reply_at(self.playout.head(now), true);
         self.note(Note::Wasted { turn });
@@ -93,7 +93,7 @@ impl Call {
 
     /// The turn has ended as it was thought to: what was held back is said.
     pub(super) fn release(&mut self, now: CallTime) {
-        self.decided = Some(now);
+        self.asked.decided = Some(now);
         self.floor = Floor::Thinking;
         let moment = self.moment(now);
         let Some(open) = &mut self.reply else {
@@ -102,7 +102,7 @@ impl Call {
         open.early = false;
         open.moment = moment;
         if let Some(held) = open.held.take() {
-            self.replied(now, self.asked, held);
+            self.replied(now, self.asked.turn, held);
         }
     }
 

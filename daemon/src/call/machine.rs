@@ -10,14 +10,15 @@ use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
 use super::in_line::InLine;
-use super::input::{Departure, Input, Stretch, Turn, Utterance, Why};
+use super::input::{Departure, Input, Stretch, Utterance, Why};
 use super::leaving::Leaving;
 use super::output::{Note, Output};
 use super::playout::{Pace, Playout};
-use super::responders::OpenReply;
+use super::responders::{Asked, OpenReply};
 use super::saying::{Origin, Saying};
 use super::settings::Settings;
 use super::silence::Silence;
+use super::speaker::Speaker;
 use super::time::{CallTime, ms};
 use super::transcript::Transcript;
 use super::turns::CallersTurn;
@@ -62,26 +63,13 @@ pub struct Call {
     /// Keys he pressed that are turns and have not been taken.
     pub(super) keys: VecDeque<char>,
 
-    /// The latest turn the responder was asked to answer.
-    pub(super) asked: Turn,
-    /// It is something he said, and no key or silence.
-    pub(super) asked_speech: bool,
-    /// The responder's answer to `asked`, until it is complete.
-    pub(super) reply: Option<OpenReply>,
-    /// When the turn that waits for its first sound was decided.
-    pub(super) decided: Option<CallTime>,
-    /// The first turn whose reply has not been cancelled.
-    pub(super) wanted_turn: Turn,
-    /// Who is asked for it.
     pub(super) responder: InLine,
-    /// The responder is to say the first words.
-    pub(super) first_words: bool,
+    pub(super) asked: Asked,
+    /// His answer to it, until it is complete.
+    pub(super) reply: Option<OpenReply>,
     /// What the caller heard of the latest answer, of the utterances that have left his ear.
     pub(super) heard_reply: HeardReply,
-    /// Who says the responder's next words: a number of the leg's.
-    pub(super) speaker: u32,
-    /// Who did when it was asked: it is he again if the turn is withdrawn.
-    pub(super) speaker_before: u32,
+    pub(super) speaker: Speaker,
 
     /// The agent's utterances that have not left the caller's ear, in order.
     pub(super) sayings: VecDeque<Saying>,
@@ -91,8 +79,6 @@ pub struct Call {
     pub(super) voice_since: CallTime,
     /// Who is asked for their sound.
     pub(super) voice: InLine,
-    /// Who said the latest utterance. His line of voices is another one for each.
-    pub(super) last_speaker: u32,
     /// Samples at the end of the queue that nobody asked for. They are never played.
     pub(super) stray: u64,
     pub(super) stray_noted: bool,
@@ -133,23 +119,17 @@ impl Call {
             endpoint: Endpoint::default(),
             turn: CallersTurn::default(),
             silence: Silence::default(),
-            asked: 0,
-            asked_speech: false,
+            asked: Asked::default(),
             keys: VecDeque::new(),
             reply: None,
-            decided: None,
-            wanted_turn: 0,
             responder: InLine::default(),
-            first_words: false,
             heard_reply: HeardReply::default(),
-            speaker: 0,
-            speaker_before: 0,
+            speaker: Speaker::default(),
             sayings: VecDeque::new(),
             utterance: 0,
             cancelled_utterance: 0,
             voice_since: CallTime(0),
             voice: InLine::default(),
-            last_speaker: 0,
             stray: 0,
             stray_noted: false,
             playout: Playout::new(settings.mark_grace_ms),
@@ -177,7 +157,7 @@ impl Call {
         let now = self.tick(now);
         self.started = true;
         self.silence.begin(now);
-        self.first_words = self.settings.speaks_first && !self.own_turns;
+        self.asked.first_words = self.settings.speaks_first && !self.own_turns;
         if let Some(text) = self.settings.greeting.clone() {
             self.say(text, Origin::Greeting);
         }
@@ -199,7 +179,7 @@ impl Call {
         self.waste(self.now);
         self.own_turns = true;
         self.turn.his = false;
-        self.first_words = false;
+        self.asked.first_words = false;
         self.reply = None;
     }
 
@@ -252,7 +232,7 @@ impl Call {
 
     /// Who says the responder's next words: the number that came with its last `Speaker` that has not been withdrawn.
     pub fn speaker(&self) -> u32 {
-        self.speaker
+        self.speaker.now
     }
 
     /// Is the responder to give an answer, or more of it?

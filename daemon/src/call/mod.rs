@@ -58,6 +58,7 @@ mod saying;
 mod sentence;
 mod settings;
 mod silence;
+mod speaker;
 mod speaking;
 mod splitter;
 mod strays;

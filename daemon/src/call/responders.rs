@@ -15,6 +15,21 @@ use std::borrow::Cow;
 /// Length of a sentence in a note that comes from a plugin.
 const MAX_REASON_BYTES: usize = 500;
 
+/// What the responder is asked.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The latest turn it was asked to answer.
+    pub(super) turn: Turn,
+    /// That is something the caller said, and no key or silence.
+    pub(super) speech: bool,
+    /// When it was decided, as long as it waits for its first sound.
+    pub(super) decided: Option<CallTime>,
+    /// The first turn whose reply has not been cancelled.
+    wanted: Turn,
+    /// It is still to be asked for the first words.
+    pub(super) first_words: bool,
+}
+
 /// A reply the responder has not finished.
 #[derive(Debug)]
 pub(super) struct OpenReply {
@@ -45,7 +60,7 @@ impl Call {
     /// The next turn begins, and the responder is asked about it.
     pub(super) fn ask(&mut self, now: CallTime, prompt: Prompt) {
         self.choose_responder(now);
-        self.decided = Some(now);
+        self.asked.decided = Some(now);
         self.floor = Floor::Thinking;
         let moment = self.moment(now);
         self.ask_next(now, prompt, moment, false);
@@ -62,8 +77,8 @@ impl Call {
             self.responder.back_to_the_first();
         }
         self.silence.asked_ms = None;
-        self.first_words = false;
-        self.speaker_before = self.speaker;
+        self.asked.first_words = false;
+        self.speaker.is_asked();
     }
 
     /// When a caller who waits from now on is told so.
@@ -73,8 +88,8 @@ impl Call {
     }
 
     fn ask_next(&mut self, now: CallTime, prompt: Prompt, moment: Option<CallTime>, early: bool) {
-        self.asked += 1;
-        self.asked_speech = matches!(prompt, Prompt::Speech { .. });
+        self.asked.turn += 1;
+        self.asked.speech = matches!(prompt, Prompt::Speech { .. });
         self.reply = Some(OpenReply {
             prompt: prompt.clone(),
             asked: now,
@@ -89,7 +104,7 @@ impl Call {
             held: None,
         });
         self.put(Output::Respond {
-            turn: self.asked,
+            turn: self.asked.turn,
             prompt,
             responder: self.responder.place(),
         });
@@ -103,9 +118,9 @@ impl Call {
             return;
         };
         self.cancel_reply();
-        self.speaker = self.speaker_before; // nobody has heard the one it chose
+        self.speaker.is_undone();
         self.note(Note::ResponderReplaced {
-            turn: self.asked,
+            turn: self.asked.turn,
             responder: self.responder.place(),
             after_ms: now.ms_since(open.asked),
             reason: bounded(reason),
@@ -141,7 +156,7 @@ impl Call {
 
     pub(super) fn replied(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
         let open = self.reply.as_ref().is_some_and(|open| open.held.is_none());
-        let awaited = self.own_turns || (open && turn == self.asked);
+        let awaited = self.own_turns || (open && turn == self.asked.turn);
         if !awaited || self.leaving.is_some() {
             return self.replied_unasked(now, turn, reply);
         }
@@ -177,7 +192,7 @@ impl Call {
             }
             Reply::Speaker(speaker) => {
                 self.say_pieces(turn, true);
-                self.speaker = speaker;
+                self.speaker.now = speaker;
                 self.has_acted();
             }
             Reply::Audio { samples } => {
@@ -246,7 +261,7 @@ impl Call {
 
     /// Nobody waits for this. What was cancelled may still be on its way and is nothing to speak of.
     fn replied_unasked(&mut self, now: CallTime, turn: Turn, reply: Reply<'_>) {
-        if turn < self.wanted_turn {
+        if turn < self.asked.wanted {
             return;
         }
         match reply {
@@ -301,7 +316,7 @@ impl Call {
         if self.sayings.len() < MAX_QUEUED_UTTERANCES {
             return false;
         }
-        let speaker = self.speaker;
+        let speaker = self.speaker.now;
         let last = self.sayings.back_mut().filter(|last| {
             last.stage == Stage::Queued
                 && last.answers(turn)
@@ -345,7 +360,7 @@ impl Call {
                 let text = Cow::Owned(text.to_owned());
                 let mut saying = Saying::new(turn, text, Origin::Words);
                 saying.firm = firm;
-                saying.speaker = self.speaker;
+                saying.speaker = self.speaker.now;
                 self.queue(saying);
             }
         }
@@ -395,7 +410,11 @@ impl Call {
             return None;
         }
         // Who has given us something to say is not awaited until it has been said.
-        if self.sayings.iter().any(|saying| saying.answers(self.asked)) {
+        if self
+            .sayings
+            .iter()
+            .any(|saying| saying.answers(self.asked.turn))
+        {
             return None;
         }
         let patience_ms = self.responder_patience_ms();
@@ -464,11 +483,11 @@ impl Call {
     pub(super) fn cancel_reply_at(&mut self, head: u64, withdrawn: bool) {
         self.reply = None;
         if withdrawn {
-            self.speaker = self.speaker_before;
+            self.speaker.is_undone();
         }
-        if self.asked >= self.wanted_turn && self.asked > 0 && !self.own_turns {
-            self.wanted_turn = self.asked + 1;
-            let (turn, heard) = (self.asked, self.heard_of_reply(head));
+        if self.asked.turn >= self.asked.wanted && self.asked.turn > 0 && !self.own_turns {
+            self.asked.wanted = self.asked.turn + 1;
+            let (turn, heard) = (self.asked.turn, self.heard_of_reply(head));
             self.put(Output::CancelReply {
                 turn,
                 heard,

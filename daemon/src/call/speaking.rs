@@ -29,7 +29,7 @@ impl Call {
     /// One of the agent's own sentences. An empty one is no sentence.
     pub(super) fn say(&mut self, text: String, origin: Origin) {
         if !text.trim().is_empty() {
-            self.queue(Saying::new(self.asked, Cow::Owned(text), origin));
+            self.queue(Saying::new(self.asked.turn, Cow::Owned(text), origin));
         }
     }
 
@@ -51,7 +51,7 @@ impl Call {
             return;
         };
         // One that was asked for before is at its next voice; only a new one goes back to the first.
-        let speaks_on = next.speaker == std::mem::replace(&mut self.last_speaker, next.speaker);
+        let speaks_on = self.speaker.speaks_on(next.speaker);
         if next.utterance == 0 && (self.voice.has_rested(now) || !speaks_on) {
             self.voice.back_to_the_first();
         }
@@ -292,13 +292,13 @@ impl Call {
         }
         if !std::mem::replace(&mut saying.said, true) {
             let (utterance, turn, text) = (saying.utterance, saying.turn, saying.text.clone());
-            let answers = saying.answers(self.asked);
+            let answers = saying.answers(self.asked.turn);
             self.note(Note::Said {
                 utterance,
                 turn,
                 text,
             });
-            if let Some(decided) = self.decided.take_if(|_| answers) {
+            if let Some(decided) = self.asked.decided.take_if(|_| answers) {
                 self.note(Note::Answered {
                     turn,
                     after_ms: now.ms_since(decided),
@@ -363,7 +363,7 @@ impl Call {
             if let Some(open) = &mut self.reply {
                 open.moment = open.moment.and(moment); // until now he was not waiting
             }
-            if saying.answers(self.asked)
+            if saying.answers(self.asked.turn)
                 && let Some(open) = &mut self.reply
             {
                 open.since = now; // what it gave has been heard: from now on it is awaited again
@@ -392,9 +392,9 @@ impl Call {
 
     /// What the caller has heard of the answer to the latest turn, if the head is at `head`.
     pub(super) fn heard_of_reply(&self, head: u64) -> String {
-        let answers = |saying: &&Saying| saying.answers(self.asked);
+        let answers = |saying: &&Saying| saying.answers(self.asked.turn);
         let heard = self.sayings.iter().filter(answers);
-        (self.heard_reply).with(self.asked, heard.map(|saying| saying.heard_text(head)))
+        (self.heard_reply).with(self.asked.turn, heard.map(|saying| saying.heard_text(head)))
     }
 
     /// Was he asked for an answer to what the caller said, and has the caller heard nothing of it, not a whole word?
@@ -405,14 +405,14 @@ impl Call {
             return false;
         }
         let head = self.playout.head(now);
-        let answers = |saying: &&Saying| saying.answers(self.asked);
+        let answers = |saying: &&Saying| saying.answers(self.asked.turn);
         let mut answers = self.sayings.iter().filter(answers).peekable();
         let due = self.reply.is_some() || answers.peek().is_some();
         let sounded = answers.any(|saying| saying.sounded(head));
-        self.asked_speech
+        self.asked.speech
             && due
             && !sounded
-            && !self.heard_reply.sounded(self.asked)
+            && !self.heard_reply.sounded(self.asked.turn)
             && self.heard_of_reply(head).is_empty()
     }
 
@@ -431,7 +431,7 @@ impl Call {
     /// answers is none.
     pub(super) fn silence_agent(&mut self, now: CallTime, withdrawn: bool) {
         let head = self.playout.head(now);
-        let answers = |saying: &Saying| saying.answers(self.asked);
+        let answers = |saying: &Saying| saying.answers(self.asked.turn);
         let answering = self.reply.is_some() || self.sayings.iter().any(answers);
         let speaking = self.sayings.iter().any(Saying::is_under_way);
         #[cfg(test)]

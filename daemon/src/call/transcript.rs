@@ -316,7 +316,7 @@ impl Call {
         if !self.is_early()
             && let Some(text) = self.transcript.turn_text()
         {
-            let turn = self.asked + 1;
+            let turn = self.asked.turn + 1;
             self.put(Output::SaidSoFar { turn, text });
         }
     }

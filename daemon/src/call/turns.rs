@@ -91,7 +91,7 @@ impl Call {
                 self.transcribe(Sounded::Paused);
                 if self.turn.his {
                     self.put(Output::SpeechPaused {
-                        turn: self.asked + 1,
+                        turn: self.asked.turn + 1,
                     });
                     self.choose_wait(now);
                     self.ask_early(now);
@@ -115,7 +115,7 @@ impl Call {
     fn tell_speaking(&mut self) {
         if self.turn.his {
             self.put(Output::SpeechStarted {
-                turn: self.asked + 1,
+                turn: self.asked.turn + 1,
             });
         }
     }
@@ -123,7 +123,7 @@ impl Call {
     /// He speaks over the agent, or before he has begun: the agent is silent, and the floor is the caller's. If he has
     /// heard nothing of the answer to what he said last, that turn is withdrawn, and he goes on with it.
     pub(super) fn interrupt(&mut self, now: CallTime) {
-        let (turn, unanswered) = (self.asked, self.is_unanswered(now));
+        let (turn, unanswered) = (self.asked.turn, self.is_unanswered(now));
         // Who says nothing then has taken nothing.
         let took_floor = !self.is_about_to_finish(now);
         self.silence_agent(now, unanswered);
@@ -142,7 +142,7 @@ impl Call {
 
     /// The same, from the beginning of an earlier stretch.
     pub(super) fn begin_turn_from(&mut self, from: Stretch) {
-        let turn = self.asked + 1;
+        let turn = self.asked.turn + 1;
         self.floor = Floor::Listening;
         self.resumed = None;
         if !self.turn.begin(self.now) {
@@ -202,9 +202,9 @@ impl Call {
         if self.is_early() {
             self.waste(now);
         } else {
-            self.asked += 1;
-            self.asked_speech = false;
-            self.speaker_before = self.speaker;
+            self.asked.turn += 1;
+            self.asked.speech = false;
+            self.speaker.is_asked();
             self.cancel_reply_at(self.playout.head(now), true);
         }
         self.turn.his = false;
@@ -251,7 +251,7 @@ impl Call {
         }
         self.silence_agent(now, false);
         self.note(Note::TurnEnded {
-            turn: self.asked + 1,
+            turn: self.asked.turn + 1,
             spoke_ms,
             waited_ms,
             reason: "digit",
@@ -262,7 +262,7 @@ impl Call {
     /// After the greeting, or without one at the beginning. Who speaks meanwhile is asked for his own words instead.
     pub(super) fn ask_for_first_words(&mut self, now: CallTime) {
         let quiet = self.sayings.is_empty() && !self.ear.in_speech() && self.leaving.is_none();
-        if self.first_words && quiet && !self.turn.his {
+        if self.asked.first_words && quiet && !self.turn.his {
             self.ask(now, Prompt::Start);
         }
     }
