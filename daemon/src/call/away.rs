@@ -71,7 +71,7 @@ impl Call {
             since: now,
             lost: false,
         });
-        self.pace_at = None;
+        self.pace.at = None;
         self.note(Note::Departed {
             to: Some(to.clone()),
         });
@@ -90,9 +90,9 @@ impl Call {
         if speaks && !self.is_stopped() {
             self.hold(now);
         }
-        self.held = None;
-        self.resumed = None;
-        self.pace_at = None;
+        self.stopped.held = None;
+        self.stopped.resumed = None;
+        self.pace.at = None;
         self.away = Some(Away {
             since: now,
             lost: true,
@@ -108,7 +108,7 @@ impl Call {
         self.note(Note::Returned {
             after_ms: now.ms_since(away.since),
         });
-        if let Some(lost) = self.taking_back.take() {
+        if let Some(lost) = self.stopped.taking_back.take() {
             self.skip(lost); // the leg has not kept it
         }
         self.playout.clear(now);

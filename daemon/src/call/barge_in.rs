@@ -27,6 +27,24 @@ const NEXT_TO_NOTHING_MS: u64 = 200;
 /// A voice that has given nothing for so long, of an utterance that may be whole, has as good as finished it.
 const ENDLESS_MS: u64 = 500;
 
+/// The agent in mid-speech, by the caller or by a stream that broke.
+#[derive(Debug, Default)]
+pub(super) struct Stopped {
+    /// The caller has stopped him, perhaps for nothing.
+    pub(super) held: Option<Held>,
+    /// It was for nothing; but words of the caller's that still come, from this stretch on, may tell otherwise.
+    pub(super) resumed: Option<Stretch>,
+    /// What was sent is being taken back: so many samples at least.
+    pub(super) taking_back: Option<u64>,
+}
+
+impl Stopped {
+    /// The stretch from which on words that come take the floor after all.
+    fn words_from(&self) -> Option<Stretch> {
+        self.held.map(|held| held.from).or(self.resumed)
+    }
+}
+
 /// The agent was stopped, and it is not certain that it is for good.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
@@ -48,7 +66,7 @@ impl Call {
         if self.is_about_to_finish(now) {
             return;
         }
-        self.held = Some(Held {
+        self.stopped.held = Some(Held {
             utterance: self.utterance_at_ear(now),
             from: self.transcript.latest() + u32::from(began),
             voiced_ms: self.ear.voiced_ms(),
@@ -62,7 +80,9 @@ impl Call {
         if self.is_spoken_over(now) {
             return self.take_floor(now, self.transcript.latest());
         }
-        let Some(held) = &mut self.held else { return };
+        let Some(held) = &mut self.stopped.held else {
+            return;
+        };
         held.voiced_ms = held.voiced_ms.max(voiced_ms);
         let from = held.from;
         let written = self.settings.transcribed && !self.transcript.is_lost_since(from);
@@ -73,7 +93,7 @@ impl Call {
 
     fn is_spoken_over(&self, now: CallTime) -> bool {
         matches!(self.floor, Floor::Greeting | Floor::Speaking)
-            && self.held.is_none()
+            && self.stopped.held.is_none()
             && self.settings.barge_in
             && self.may_be_stopped()
             && self.ear.voiced_ms() >= self.settings.barge_in_ms
@@ -102,7 +122,7 @@ impl Call {
 
     fn utterance_at_ear(&self, now: CallTime) -> Utterance {
         let at_ear = self.at_ear(now).filter(|saying| saying.is_under_way());
-        at_ear.map_or(self.utterance, |saying| saying.utterance)
+        at_ear.map_or(self.utterances.latest(), |saying| saying.utterance)
     }
 
     /// Is the caller hearing something that he cannot interrupt?
@@ -127,7 +147,7 @@ impl Call {
 
     /// Words came for speech that does not have the floor.
     pub(super) fn words_came(&mut self, now: CallTime) {
-        let Some(from) = self.held.map(|held| held.from).or(self.resumed) else {
+        let Some(from) = self.stopped.words_from() else {
             return;
         };
         if self.away.is_some() || self.own_turns || !self.may_be_stopped() || self.is_firm(now) {
@@ -138,7 +158,7 @@ impl Call {
         let is_back_channel = all_back_channels(&words, &self.settings.back_channels);
         if words.len() >= self.settings.barge_in_words.max(1) as usize && !is_back_channel {
             self.take_floor(now, from);
-        } else if self.held.is_some()
+        } else if self.stopped.held.is_some()
             && is_back_channel
             && self.transcript.is_whole_since(from)
             && self.ear.voiced_ms() == 0
@@ -150,7 +170,9 @@ impl Call {
     /// The words of speech that does not have the floor will not come: now the length of his voice tells, as it would
     /// with nobody who writes them down.
     pub(super) fn words_are_lost(&mut self, now: CallTime) {
-        let Some(held) = self.held else { return };
+        let Some(held) = self.stopped.held else {
+            return;
+        };
         if self.away.is_some() || self.own_turns || !self.may_be_stopped() {
             return;
         }
@@ -162,7 +184,10 @@ impl Call {
 
     /// When the agent goes on, if the caller stays silent.
     pub(super) fn resume_deadline(&self) -> Option<CallTime> {
-        let held = self.held.filter(|_| self.taking_back.is_none())?;
+        let held = self.stopped.held?;
+        if self.stopped.taking_back.is_some() {
+            return None; // what there is to go on with is not known yet
+        }
         // One who listens himself is not listened to.
         if self.own_turns || !self.may_be_stopped() {
             return Some(self.now);
@@ -175,18 +200,18 @@ impl Call {
 
     /// It was no barge-in: the agent goes on where he was stopped.
     pub(super) fn resume(&mut self, now: CallTime) {
-        if self.taking_back.is_some() {
+        if self.stopped.taking_back.is_some() {
             return; // what there is to go on with is not known yet
         }
-        let Some(held) = self.held.take() else {
+        let Some(held) = self.stopped.held.take() else {
             return;
         };
         #[cfg(test)]
         if self.planted == Some(Planted::NeverResumes) {
-            self.held = Some(held);
+            self.stopped.held = Some(held);
             return;
         }
-        self.resumed = Some(held.from);
+        self.stopped.resumed = Some(held.from);
         self.playout.rest(now);
         self.voice_since = now;
         self.note(Note::Resumed {
@@ -198,12 +223,14 @@ impl Call {
 
     /// What was held has been heard to its end, or may no longer be held.
     pub(super) fn settle_held(&mut self, now: CallTime) {
-        let Some(held) = self.held else { return };
+        let Some(held) = self.stopped.held else {
+            return;
+        };
         if self.sayings.is_empty() && self.reply.is_none() {
             // The floor passes by itself.
             self.forget();
-            self.held = None;
-            self.resumed = Some(held.from);
+            self.stopped.held = None;
+            self.stopped.resumed = Some(held.from);
         } else if self.own_turns || !self.may_be_stopped() {
             self.resume(now);
         }
@@ -211,14 +238,14 @@ impl Call {
 
     /// The caller has the floor for good, and what he says since `from` is his turn.
     fn take_floor(&mut self, now: CallTime, from: Stretch) {
-        let held = self.held;
+        let held = self.stopped.held;
         let utterance = held.map_or(self.utterance_at_ear(now), |held| held.utterance);
         let voiced_ms = self.ear.voiced_ms();
         let speaking = held.is_some() || self.sayings.iter().any(Saying::is_under_way);
         self.interrupt(now);
         #[cfg(test)]
         if self.planted == Some(Planted::ResumesAfterBargeIn) {
-            self.held = held;
+            self.stopped.held = held;
         }
         if speaking {
             self.note(Note::BargeIn {

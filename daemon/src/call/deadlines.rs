@@ -25,7 +25,7 @@ const ALWAYS: [Deadline; 2] = [
 /// Those that wait for the stream with the rest of the conversation. Of several that have come, one behind the other.
 const IN_A_STREAM: [Deadline; 9] = [
     // Whatever is told, `settle` sends what may be sent.
-    (Timer::Pace, |call| call.pace_at, |_, _| {}),
+    (Timer::Pace, |call| call.pace.at, |_, _| {}),
     (Timer::Endpoint, Call::ear_deadline, Call::ear_timeout),
     (
         Timer::PluginDeadline,

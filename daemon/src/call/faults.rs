@@ -95,15 +95,15 @@ impl Call {
                 "an answer is held back, and the turn has ended",
             ),
             (
-                self.pace_at.is_some_and(|at| at <= self.now),
+                self.pace.at.is_some_and(|at| at <= self.now),
                 "a pace that has passed",
             ),
             (
-                self.held.is_some() && self.pace_at.is_some(),
+                self.stopped.held.is_some() && self.pace.at.is_some(),
                 "a pace while the agent is stopped",
             ),
             (
-                self.held.is_some() && self.turn.his,
+                self.stopped.held.is_some() && self.turn.his,
                 "the agent is stopped for the time being while the caller has the floor",
             ),
         ]

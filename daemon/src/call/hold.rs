@@ -14,7 +14,7 @@ impl Call {
         if self.planted == Some(Planted::PlaysWhileHeld) {
             return false;
         }
-        self.held.is_some() || self.taking_back.is_some() || self.away.is_some()
+        self.stopped.held.is_some() || self.stopped.taking_back.is_some() || self.away.is_some()
     }
 
     /// Takes what was sent and not heard out of the carrier's hands, to be sent again.
@@ -24,13 +24,13 @@ impl Call {
         let samples = self.playout.hold(now);
         self.put(Output::Hold { samples });
         self.set_back(samples, head);
-        self.taking_back = Some(samples);
-        self.pace_at = None;
+        self.stopped.taking_back = Some(samples);
+        self.pace.at = None;
     }
 
     /// The leg says how much stands ready again: what was not heard, and some before it so that it begins with a word.
     pub(super) fn taken_back(&mut self, now: CallTime, samples: u64) {
-        let Some(expected) = self.taking_back.take() else {
+        let Some(expected) = self.stopped.taking_back.take() else {
             return; // it was thrown away meanwhile
         };
         #[cfg(test)]
@@ -46,7 +46,7 @@ impl Call {
             let mut sayings = self.sayings.iter_mut();
             match sayings.find(|saying| saying.is_under_way() && !saying.is_sent()) {
                 Some(saying) => saying.arrived += rest,
-                None => self.stray += rest,
+                None => self.strays.samples += rest,
             }
         } else {
             self.skip(expected - samples);

@@ -86,6 +86,6 @@ impl Call {
         self.floor = Floor::Ended;
         self.turn.his = false;
         self.reply = None;
-        self.pace_at = None;
+        self.pace.at = None;
     }
 }

@@ -5,20 +5,21 @@
 //! lets everything follow that has become possible. The door for the clock is in `deadlines`.
 
 use super::away::Away;
-use super::barge_in::Held;
+use super::barge_in::Stopped;
 use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
 use super::in_line::InLine;
-use super::input::{Departure, Input, Stretch, Utterance, Why};
+use super::input::{Departure, Input, Why};
 use super::leaving::Leaving;
 use super::output::{Note, Output};
 use super::playout::{Pace, Playout};
 use super::responders::{Asked, OpenReply};
-use super::saying::{Origin, Saying};
+use super::saying::{Origin, Saying, Utterances};
 use super::settings::Settings;
 use super::silence::Silence;
 use super::speaker::Speaker;
+use super::strays::Strays;
 use super::time::{CallTime, ms};
 use super::transcript::Transcript;
 use super::turns::CallersTurn;
@@ -48,13 +49,14 @@ pub enum Floor {
 #[derive(Debug)]
 pub struct Call {
     pub(super) settings: Arc<Settings>,
-    pub(super) pace: Pace,
     /// The latest time we were told.
     pub(super) now: CallTime,
     started: bool,
     pub(super) floor: Floor,
+    /// The responder listens himself and speaks when he likes.
     pub(super) own_turns: bool,
 
+    // The caller.
     pub(super) ear: Ear,
     pub(super) transcript: Transcript,
     pub(super) endpoint: Endpoint,
@@ -63,42 +65,38 @@ pub struct Call {
     /// Keys he pressed that are turns and have not been taken.
     pub(super) keys: VecDeque<char>,
 
+    // Who answers him.
     pub(super) responder: InLine,
     pub(super) asked: Asked,
-    /// His answer to it, until it is complete.
+    /// The answer to what was asked last, until it is complete.
     pub(super) reply: Option<OpenReply>,
     /// What the caller heard of the latest answer, of the utterances that have left his ear.
     pub(super) heard_reply: HeardReply,
     pub(super) speaker: Speaker,
 
+    // What he is told.
     /// The agent's utterances that have not left the caller's ear, in order.
     pub(super) sayings: VecDeque<Saying>,
-    pub(super) utterance: Utterance,
-    pub(super) cancelled_utterance: Utterance,
+    pub(super) utterances: Utterances,
+    pub(super) voice: InLine,
     /// When the voice last gave us something, or last had nothing of its own standing ready.
     pub(super) voice_since: CallTime,
-    /// Who is asked for their sound.
-    pub(super) voice: InLine,
-    /// Samples at the end of the queue that nobody asked for. They are never played.
-    pub(super) stray: u64,
-    pub(super) stray_noted: bool,
+    pub(super) strays: Strays,
     pub(super) playout: Playout,
-    pub(super) pace_at: Option<CallTime>,
+    pub(super) pace: Pace,
+    /// Gaps the caller heard.
     pub(super) underruns: u32,
-    /// The caller has stopped the agent, perhaps for nothing.
-    pub(super) held: Option<Held>,
-    /// It was for nothing; but words of his that still come, from this stretch on, may tell otherwise.
-    pub(super) resumed: Option<Stretch>,
-    /// What was sent is being taken back: so many samples at least.
-    pub(super) taking_back: Option<u64>,
+    pub(super) stopped: Stopped,
 
+    // Where the call goes from here.
     pub(super) leaving: Option<Leaving>,
+    /// The longest allowed time is over.
+    pub(super) over: bool,
     /// The call will leave its stream when the agent has finished speaking.
     pub(super) departing: Option<Departure>,
     /// It has none.
     pub(super) away: Option<Away>,
-    /// The longest allowed time is over.
-    pub(super) over: bool,
+
     pub(super) outputs: VecDeque<Output>,
     #[cfg(test)]
     pub(super) planted: Option<super::faults::Planted>,
@@ -109,7 +107,6 @@ impl Call {
     pub fn new(settings: impl Into<Arc<Settings>>) -> Call {
         let settings = settings.into();
         Call {
-            pace: Pace::new(&settings),
             now: CallTime(0),
             started: false,
             floor: Floor::Listening,
@@ -119,29 +116,25 @@ impl Call {
             endpoint: Endpoint::default(),
             turn: CallersTurn::default(),
             silence: Silence::default(),
-            asked: Asked::default(),
             keys: VecDeque::new(),
-            reply: None,
             responder: InLine::default(),
+            asked: Asked::default(),
+            reply: None,
             heard_reply: HeardReply::default(),
             speaker: Speaker::default(),
             sayings: VecDeque::new(),
-            utterance: 0,
-            cancelled_utterance: 0,
-            voice_since: CallTime(0),
+            utterances: Utterances::default(),
             voice: InLine::default(),
-            stray: 0,
-            stray_noted: false,
+            voice_since: CallTime(0),
+            strays: Strays::default(),
             playout: Playout::new(settings.mark_grace_ms),
-            pace_at: None,
+            pace: Pace::new(&settings),
             underruns: 0,
-            held: None,
-            resumed: None,
-            taking_back: None,
+            stopped: Stopped::default(),
             leaving: None,
+            over: false,
             departing: None,
             away: None,
-            over: false,
             outputs: VecDeque::new(),
             #[cfg(test)]
             planted: None,

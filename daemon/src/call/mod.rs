@@ -18,11 +18,12 @@
 //! The caller's side is `ear` (is he speaking?), `transcript` (what does he say?), `endpoint` (has he finished, by his
 //! words and their `sentence`?), `turns` (whose floor is it?), `silence` (how long may nobody speak?), `early` (what is
 //! asked before a turn is certain) and `barge_in` (what becomes of it if he speaks over the agent). The agent's side is
-//! `responders` (who answers, and with what), `in_line` (who of a line is asked), `splitter` (utterances cut from an answer as it is written), `saying`
-//! (utterances from words to the caller's ear), `speaking` (who makes their sound and when it is sent), `hold` (what was
-//! sent and is taken back), `strays` (sound that belongs to none), `playout` (what the caller has heard by now) and
-//! `heard` (which words that was). `away` is what becomes of both when the call leaves its stream, and `leaving` how it
-//! ends. `machine` holds them together, and `deadlines` says what the clock brings.
+//! `responders` (who answers, and with what), `in_line` (who of several is asked), `speaker` (by whom he has it said),
+//! `splitter` (utterances cut from an answer as it is written), `saying` (utterances from words to the caller's ear),
+//! `speaking` (who makes their sound and when it is sent), `hold` (what was sent and is taken back), `strays` (sound that
+//! belongs to none), `playout` (what the caller has heard by now) and `heard` (which words that was). `away` is what
+//! becomes of both when the call leaves its stream, and `leaving` how it ends. `machine` holds them together, and
+//! `deadlines` says what the clock brings.
 //!
 //! What the core expects of the one who drives it:
 //!

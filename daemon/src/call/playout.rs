@@ -201,11 +201,13 @@ pub(super) enum Next {
 }
 
 /// The sizes of what is sent, in samples: a short first piece, then long ones, never further ahead than the lead.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Pace {
     first: u64,
     piece: u64,
     lead: u64,
+    /// When more is to be sent, if something waits for that.
+    pub(super) at: Option<CallTime>,
 }
 
 /// What there is to send from.
@@ -227,6 +229,7 @@ impl Pace {
             first,
             piece,
             lead: size(settings.lead_ms).max(first).max(piece),
+            at: None,
         }
     }
 

@@ -380,16 +380,15 @@ impl Call {
             .any(|saying| saying.stage != Stage::Complete);
         let too_early = self.own_turns && self.floor == Floor::Greeting;
         let no_room = self.sayings.len() >= MAX_QUEUED_UTTERANCES;
-        if voice_is_busy || too_early || no_room || self.stray > 0 {
+        if voice_is_busy || too_early || no_room || self.strays.samples > 0 {
             return self.stray_sound(now, "responder", samples);
         }
         if let Some(open) = &mut self.reply {
             open.said = true;
         }
         self.responder.did_well();
-        self.utterance += 1;
         let mut saying = Saying::new(turn, Cow::Borrowed(""), Origin::Sound);
-        saying.utterance = self.utterance;
+        saying.utterance = self.utterances.begin();
         saying.stage = Stage::Arriving;
         self.queue(saying);
         self.sound_arrived(now, samples);

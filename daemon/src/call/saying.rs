@@ -42,6 +42,37 @@ pub(super) enum Stage {
     Complete,
 }
 
+/// The numbers of utterances, in the order in which they are begun.
+#[derive(Debug, Default)]
+pub(super) struct Utterances {
+    latest: Utterance,
+    cancelled: Utterance,
+}
+
+impl Utterances {
+    /// Another one is begun: its number.
+    pub(super) fn begin(&mut self) -> Utterance {
+        self.latest += 1;
+        self.latest
+    }
+
+    /// The one begun last; 0 before the first.
+    pub(super) fn latest(&self) -> Utterance {
+        self.latest
+    }
+
+    /// All that were begun are cancelled: the latest, if it was not before.
+    pub(super) fn cancel(&mut self) -> Option<Utterance> {
+        let new = self.latest > self.cancelled;
+        self.cancelled = self.latest;
+        new.then_some(self.latest)
+    }
+
+    pub(super) fn is_cancelled(&self, utterance: Utterance) -> bool {
+        utterance <= self.cancelled
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Saying {
     /// Its number; 0 until the voice is asked, so that numbers follow the order of what is said.

@@ -36,7 +36,7 @@ impl Call {
     /// Asks for the next utterance once the one before has arrived wholly: samples stand ready in one queue, and two
     /// voices at once would mix there.
     pub(super) fn ask_voice(&mut self, now: CallTime) {
-        let busy = self.stray > 0 || self.sayings.iter().any(Saying::is_arriving);
+        let busy = self.strays.samples > 0 || self.sayings.iter().any(Saying::is_arriving);
         #[cfg(test)]
         let busy = busy && self.planted != Some(Planted::AsksTwoAtOnce);
         if busy {
@@ -55,8 +55,8 @@ impl Call {
         if next.utterance == 0 && (self.voice.has_rested(now) || !speaks_on) {
             self.voice.back_to_the_first();
         }
-        self.utterance += 1;
-        next.utterance = self.utterance;
+        let utterance = self.utterances.begin();
+        next.utterance = utterance;
         next.stage = Stage::Arriving;
         next.asked = now;
         next.fallbacks = 0;
@@ -65,7 +65,7 @@ impl Call {
         let speaker = next.speaker;
         self.voice_since = now;
         self.put(Output::Speak {
-            utterance: self.utterance,
+            utterance,
             text,
             fixed,
             voice: self.voice.place(),
@@ -74,7 +74,7 @@ impl Call {
     }
 
     pub(super) fn spoken(&mut self, now: CallTime, utterance: Utterance, speech: Speech<'_>) {
-        if utterance <= self.cancelled_utterance {
+        if self.utterances.is_cancelled(utterance) {
             return;
         }
         let awaited = |saying: &Saying| saying.awaits_voice() && saying.utterance == utterance;
@@ -108,7 +108,7 @@ impl Call {
                 saying.arrived += samples;
                 self.voice_since = now;
             }
-            None => self.stray += samples,
+            None => self.strays.samples += samples,
         }
     }
 
@@ -228,7 +228,7 @@ impl Call {
 
     /// What was held back is given up: nothing of it has been sent.
     pub(super) fn forget_what_stands_ready(&mut self, now: CallTime) {
-        if self.stray > 0 || self.sayings.iter().any(|saying| saying.ready() > 0) {
+        if self.strays.samples > 0 || self.sayings.iter().any(|saying| saying.ready() > 0) {
             self.forget();
         }
         if self.sayings.iter().any(Saying::is_under_way) {
@@ -242,17 +242,14 @@ impl Call {
         if self.planted == Some(Planted::LetsTheReplacedSpeakOn) {
             return;
         }
-        if self.utterance > self.cancelled_utterance {
-            self.cancelled_utterance = self.utterance;
-            self.put(Output::Cancel {
-                utterance: self.utterance,
-            });
+        if let Some(utterance) = self.utterances.cancel() {
+            self.put(Output::Cancel { utterance });
         }
     }
 
     /// Sends what may be sent.
     pub(super) fn pump(&mut self, now: CallTime) {
-        self.pace_at = None;
+        self.pace.at = None;
         let held_back = self.is_early();
         #[cfg(test)]
         let held_back = held_back && self.planted != Some(Planted::SpeaksBeforeTheEnd);
@@ -279,7 +276,7 @@ impl Call {
             }
             match self.pace.next(now, &self.playout, ready) {
                 Next::Play(samples) => self.play(now, at, samples),
-                Next::At(time) => return self.pace_at = Some(time),
+                Next::At(time) => return self.pace.at = Some(time),
                 Next::Wait => return,
             }
         }
@@ -436,9 +433,9 @@ impl Call {
         let speaking = self.sayings.iter().any(Saying::is_under_way);
         #[cfg(test)]
         let speaking = speaking && !self.spares_what_was_sent();
-        if self.held.take().is_some() || self.taking_back.is_some() {
+        if self.stopped.held.take().is_some() || self.stopped.taking_back.is_some() {
             self.forget();
-        } else if speaking || self.stray > 0 {
+        } else if speaking || self.strays.samples > 0 {
             self.clear(now);
         }
         if speaking {
@@ -477,8 +474,8 @@ impl Call {
     }
 
     fn nothing_is_ready(&mut self) {
-        self.taking_back = None;
-        self.stray = 0;
-        self.pace_at = None;
+        self.stopped.taking_back = None;
+        self.strays.samples = 0;
+        self.pace.at = None;
     }
 }

@@ -8,6 +8,14 @@ use super::time::{CallTime, samples};
 /// Sound that nobody asked for may stand ready for so long before it is thrown away for its own sake.
 const MAX_STRAY_MS: u64 = 1000;
 
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    /// So many stand at the end of the queue. They are never played.
+    pub(super) samples: u64,
+    /// The story has been told of them, once.
+    noted: bool,
+}
+
 impl Call {
     /// Sound stands ready that nobody asked for.
     ///
@@ -15,7 +23,7 @@ impl Call {
     /// behind the last one it is a stray, and thrown away as soon as nothing is lost with it.
     pub(super) fn stray_sound(&mut self, now: CallTime, step: &'static str, samples: u64) {
         let expected = self.own_turns && self.floor == Floor::Greeting;
-        if samples > 0 && !expected && !std::mem::replace(&mut self.stray_noted, true) {
+        if samples > 0 && !expected && !std::mem::replace(&mut self.strays.noted, true) {
             self.failed(
                 step,
                 "it made sound that nobody waits for, which is lost or mixes with other speech",
@@ -30,8 +38,8 @@ impl Call {
             .iter()
             .any(|saying| saying.stage == Stage::Queued);
         // On a live line the next sound has to find the queue empty; elsewhere a message to the carrier can wait.
-        let wanted = queued || self.own_turns || self.stray > samples(MAX_STRAY_MS);
-        if self.stray > 0
+        let wanted = queued || self.own_turns || self.strays.samples > samples(MAX_STRAY_MS);
+        if self.strays.samples > 0
             && wanted
             && !self.is_stopped()
             && !self.sayings.iter().any(Saying::is_under_way)

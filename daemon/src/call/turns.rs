@@ -144,7 +144,7 @@ impl Call {
     pub(super) fn begin_turn_from(&mut self, from: Stretch) {
         let turn = self.asked.turn + 1;
         self.floor = Floor::Listening;
-        self.resumed = None;
+        self.stopped.resumed = None;
         if !self.turn.begin(self.now) {
             self.transcript.begin_turn(from);
         }
