@@ -50,9 +50,9 @@ impl Leg {
         let next = |listener: &mut Option<Box<listener::Listener>>| {
             listener.as_mut()?.next(&self.visit.house, now)
         };
-        let (delivered, step) = match next(&mut self.transcriber) {
+        let (delivered, step) = match next(&mut self.listeners.transcriber) {
             Some(delivered) => (delivered, "transcriber"),
-            None => match next(&mut self.endpointer) {
+            None => match next(&mut self.listeners.endpointer) {
                 Some(delivered) => (delivered, "endpointer"),
                 None => return false,
             },
@@ -255,10 +255,7 @@ impl Leg {
         let language = &self.speakers.at(speaker).language;
         let own = &self.visit.guest.agent.language;
         (self.responder.language).clone_from(language.as_ref().unwrap_or(own));
-        for listener in [&mut self.transcriber, &mut self.endpointer]
-            .into_iter()
-            .flatten()
-        {
+        for listener in self.listeners.each() {
             listener.expect(language.as_deref());
         }
     }

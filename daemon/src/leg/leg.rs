@@ -5,12 +5,11 @@
 //! framing.
 
 use super::history::History;
-use super::listener::Listener;
+use super::listeners::Listeners;
 use super::moment::Moment;
 use super::mouth::{Ask, Mouth};
 use super::outbox::Outbox;
 use super::responder::Responder;
-use super::rests::Step;
 use super::speakers::Speakers;
 use super::{Away, Back, Visit, story};
 use crate::call::{
@@ -36,9 +35,7 @@ pub(super) struct Leg {
     pub(super) call: Call,
     detector: Detector,
     pub(super) responder: Responder,
-    /// Boxed: most calls have none, and a leg is moved about.
-    pub(super) transcriber: Option<Box<Listener>>,
-    pub(super) endpointer: Option<Box<Listener>>,
+    pub(super) listeners: Listeners,
     pub(super) mouth: Mouth,
     /// The agent's voice and language, and those that were asked for.
     pub(super) speakers: Speakers,
@@ -86,8 +83,7 @@ impl Leg {
                 agent.responders().map(str::to_owned).collect(),
                 agent.language.clone(),
             ),
-            transcriber: None,
-            endpointer: None,
+            listeners: Listeners::default(),
             mouth: Mouth::new(bell.clone()),
             speakers: Speakers::new(),
             history: History::default(),
@@ -109,7 +105,7 @@ impl Leg {
         // A responder that takes turns by itself says so while it starts.
         leg.pump_responder(now);
         if !leg.responder.own_turns {
-            leg.have_listened(moment);
+            leg.listeners = Listeners::begin(&leg.visit, leg.bell.as_ref(), moment);
         }
         leg.call.start(leg.call_time(now));
         leg.work(out, moment);
@@ -129,10 +125,7 @@ impl Leg {
         stream_sid.clone_into(&mut self.stream_sid);
         self.visit.guest.ip = peer;
         self.mouth.hang_bell(bell.clone());
-        for listener in [&mut self.transcriber, &mut self.endpointer]
-            .into_iter()
-            .flatten()
-        {
+        for listener in self.listeners.each() {
             listener.hang_bell(bell.clone());
         }
         self.bell = bell;
@@ -147,26 +140,6 @@ impl Leg {
         self.input(Input::Returned(back), out, moment);
     }
 
-    /// Whoever is to hear the caller's words, from the first one on.
-    fn have_listened(&mut self, moment: &mut Moment<'_>) {
-        let agent = &self.visit.guest.agent;
-        let listener = |step, name: &Option<String>| {
-            name.as_ref()
-                .map(|_| Box::new(Listener::new(step, self.bell.clone())))
-        };
-        self.transcriber = listener(Step::Transcriber, &agent.transcriber);
-        // One who does both says both.
-        if agent.endpointer != agent.transcriber {
-            self.endpointer = listener(Step::Endpointer, &agent.endpointer);
-        }
-        for listener in [&mut self.transcriber, &mut self.endpointer]
-            .into_iter()
-            .flatten()
-        {
-            listener.begin(&self.visit, moment);
-        }
-    }
-
     /// A media message: µ-law of any length, usually one frame.
     pub(super) fn hear(&mut self, samples: &[u8], out: &mut Outbox, moment: &mut Moment<'_>) {
         moment.scratch.counted.frames_in += 1;
@@ -179,10 +152,7 @@ impl Leg {
             if !(self.responder.own_turns && self.call.floor() == Floor::Greeting) {
                 self.responder.hear(self.turn, self.heard, part);
             }
-            for listener in [&mut self.transcriber, &mut self.endpointer]
-                .into_iter()
-                .flatten()
-            {
+            for listener in self.listeners.each() {
                 listener.hear(part, pcm, self.heard, moment.scratch);
             }
             self.heard += part.len() as u64;
@@ -234,19 +204,12 @@ impl Leg {
         if due {
             self.call.handle_timeout(at);
         }
-        let moves = due
-            || !self.mouth.is_idle()
-            || !self.responder.is_idle()
-            || self.listeners().any(|listener| !listener.is_idle());
+        let moves =
+            due || !self.mouth.is_idle() || !self.responder.is_idle() || !self.listeners.are_idle();
         if moves {
             self.work(out, moment);
         }
         moves
-    }
-
-    pub(super) fn listeners(&self) -> impl Iterator<Item = &Listener> {
-        let both = [&self.transcriber, &self.endpointer];
-        both.into_iter().flatten().map(|listener| &**listener)
     }
 
     /// When to look here again if nothing comes before: at the next tick while somebody has been asked for something,
@@ -426,10 +389,7 @@ impl Leg {
 
     fn transcribe(&mut self, stretch: Stretch, heard: Sounded, moment: &mut Moment<'_>) {
         let at = self.heard;
-        for listener in [&mut self.transcriber, &mut self.endpointer]
-            .into_iter()
-            .flatten()
-        {
+        for listener in self.listeners.each() {
             listener.tell(&self.visit, stretch, heard, at, moment);
         }
     }
@@ -461,7 +421,7 @@ impl Leg {
                 transcriber,
                 ..
             } => {
-                if let Some(listener) = &mut self.transcriber {
+                if let Some(listener) = &mut self.listeners.transcriber {
                     let (stretch, place) = (*stretch, *transcriber);
                     listener.replaced(&self.visit, stretch, place, self.heard, moment);
                 }
@@ -470,7 +430,7 @@ impl Leg {
                 step: "transcriber",
                 ..
             } => {
-                if let Some(listener) = &mut self.transcriber {
+                if let Some(listener) = &mut self.listeners.transcriber {
                     listener.failed(&self.visit.house, now);
                 }
             }
@@ -481,7 +441,11 @@ impl Leg {
     pub(super) fn write_down(&self, note: &Note) {
         let lines = story::Lines {
             voices: self.mouth.voices(),
-            transcribers: self.transcriber.as_ref().map(|listener| listener.lineup()),
+            transcribers: self
+                .listeners
+                .transcriber
+                .as_ref()
+                .map(|listener| listener.lineup()),
         };
         story::tell(&self.visit, &lines, note);
     }

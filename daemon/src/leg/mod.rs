@@ -11,7 +11,8 @@
 //!                                ├── mouth       says it: phrases already made, or a voice
 //!                                │    ├── voices   starting one that speaks
 //!                                │    └── ready    samples that stand ready, and those played last
-//!                                ├── listener    who hears the caller: a transcriber, an endpointer
+//!                                ├── listeners   who hears the caller: a transcriber, an endpointer
+//!                                │    ├── listener       one of them, through the whole call
 //!                                │    └── transcribers   starting one that listens
 //!                                ├── responder   who answers
 //!                                │    └── history    what one who comes later is told
@@ -42,6 +43,7 @@ mod legs;
 mod line;
 mod lineup;
 mod listener;
+mod listeners;
 mod moment;
 mod mouth;
 mod outbox;
