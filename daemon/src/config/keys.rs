@@ -155,6 +155,7 @@ fn limits(root: &mut Table<'_>) -> Limits {
         idle_secs: t.number("idle_secs", 2..=600, 15, "seconds"),
         // The carrier asks what to do within a second or two of losing a stream; beyond ten the caller has hung up.
         return_secs: t.number("return_secs", 0..=600, 10, "seconds"),
+        lateness_ms: t.number("lateness_ms", 0..=10_000, 20, "milliseconds"),
     };
     t.finish_in(root);
     limits

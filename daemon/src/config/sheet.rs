@@ -182,6 +182,7 @@ impl Writer<'_> {
             start_secs,
             idle_secs,
             return_secs,
+            lateness_ms,
         } = *limits;
         self.put("limits.calls", calls);
         self.put("limits.calls_per_caller", calls_per_caller);
@@ -191,6 +192,7 @@ impl Writer<'_> {
         self.put("limits.start_secs", start_secs);
         self.put("limits.idle_secs", idle_secs);
         self.put("limits.return_secs", return_secs);
+        self.put("limits.lateness_ms", lateness_ms);
     }
 
     fn plugin(&mut self, at: &str, plugin: &Plugin) {

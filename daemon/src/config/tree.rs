@@ -104,6 +104,8 @@ pub struct Limits {
     pub idle_secs: u64,
     /// How long the stream of a call that broke is awaited; 0: it is not.
     pub return_secs: u64,
+    /// How late media threads may come before no more calls are let in; 0: as late as they like.
+    pub lateness_ms: u64,
 }
 
 /// `[media]`: the threads that move audio.

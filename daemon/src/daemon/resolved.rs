@@ -27,6 +27,7 @@ pub(super) fn patience(config: &Config) -> Patience {
     Patience {
         start: Duration::from_secs(config.limits.start_secs),
         idle: Duration::from_secs(config.limits.idle_secs),
+        lateness: Duration::from_millis(config.limits.lateness_ms),
     }
 }
 

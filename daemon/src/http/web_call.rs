@@ -197,6 +197,7 @@ fn busy(desk: &Desk, reason: &'static str) -> Answer {
     let detail = match reason {
         "draining" => "the daemon is shutting down and takes no new calls",
         "calls" => "all lines are busy (limits.calls)",
+        "overload" => "there are more calls than the daemon comes round to (limits.lateness_ms)",
         "calls_per_caller" => "too many calls from this address (limits.calls_per_caller)",
         "no_responder" => "the responder of the agent is not loaded; see the log",
         _ => "no call can be taken now; see the log",

@@ -176,6 +176,9 @@ pub struct Admission {
 #[derive(Debug)]
 struct Book {
     bounds: Bounds,
+    /// Threads that carry the calls, and those of them that have too much to do.
+    threads: usize,
+    overloaded: usize,
     by_sid: HashMap<String, Entry>,
     sid_by_token: HashMap<String, String>,
     closed: bool,
@@ -187,6 +190,8 @@ impl Admission {
         Admission {
             book: Mutex::new(Book {
                 bounds,
+                threads: 0,
+                overloaded: 0,
                 by_sid: HashMap::new(),
                 sid_by_token: HashMap::new(),
                 closed: false,
@@ -197,6 +202,24 @@ impl Admission {
     /// From now on these hold. Calls that were let in stay, also when they are too many now.
     pub fn bound(&self, bounds: Bounds) {
         self.book().bounds = bounds;
+    }
+
+    /// The calls are carried by so many threads.
+    pub fn carried_by(&self, threads: usize) {
+        self.book().threads = threads;
+    }
+
+    /// One of them has too much to do, or no longer has. While all have, nobody is let in: a call that would stutter is
+    /// none. Answers whether that is so, if this has changed it.
+    pub fn overloaded(&self, is: bool) -> Option<bool> {
+        let mut book = self.book();
+        let before = book.is_overloaded();
+        book.overloaded = match is {
+            true => book.overloaded + 1,
+            false => book.overloaded.saturating_sub(1),
+        };
+        let now = book.is_overloaded();
+        (now != before).then_some(now)
     }
 
     /// Lets a call in, or says why not. `answer` makes the document from the token.
@@ -211,6 +234,9 @@ impl Admission {
         }
         if book.closed {
             return Admit::Busy("draining");
+        }
+        if book.is_overloaded() {
+            return Admit::Busy("overload");
         }
         let mut present = 0;
         let mut same_caller = 0;
@@ -435,6 +461,12 @@ impl Admission {
     fn book(&self) -> MutexGuard<'_, Book> {
         // No code of others runs under this lock, and every change leaves the book whole.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn is_overloaded(&self) -> bool {
+        self.threads > 0 && self.overloaded >= self.threads
     }
 }
 

@@ -25,6 +25,7 @@
 //!  convert   sound between the line's format and a plugin's
 //!  moment    what a thread brings to the line at work: the time, and room to work in
 //!  rests     who failed too often lately to be asked, in whatever calls
+//!  overload  when a thread has too much to do, and lateness: what is said of it
 //! ```
 //!
 //! The loop is the core's: one input, then drain outputs until there are none, then wait. Everything that decides
@@ -47,6 +48,7 @@ mod listeners;
 mod moment;
 mod mouth;
 mod outbox;
+mod overload;
 mod phrases;
 mod ready;
 mod responder;
@@ -150,6 +152,7 @@ struct Visit {
 pub struct CurrentPatience {
     start_ms: AtomicU64,
     idle_ms: AtomicU64,
+    lateness_ms: AtomicU64,
 }
 
 impl CurrentPatience {
@@ -158,6 +161,7 @@ impl CurrentPatience {
         let current = CurrentPatience {
             start_ms: AtomicU64::new(0),
             idle_ms: AtomicU64::new(0),
+            lateness_ms: AtomicU64::new(0),
         };
         current.replace(patience);
         current
@@ -168,6 +172,8 @@ impl CurrentPatience {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.start_ms.store(ms(patience.start), Ordering::Relaxed);
         self.idle_ms.store(ms(patience.idle), Ordering::Relaxed);
+        let lateness_ms = ms(patience.lateness);
+        self.lateness_ms.store(lateness_ms, Ordering::Relaxed);
     }
 
     /// See [`Patience::start`].
@@ -179,13 +185,21 @@ impl CurrentPatience {
     pub fn idle(&self) -> Duration {
         Duration::from_millis(self.idle_ms.load(Ordering::Relaxed))
     }
+
+    /// See [`Patience::lateness`].
+    pub fn lateness(&self) -> Duration {
+        Duration::from_millis(self.lateness_ms.load(Ordering::Relaxed))
+    }
 }
 
-/// How long a stream may keep us waiting.
+/// How long a stream may keep us waiting, and we the streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// From the upgrade to the `start` message.
     pub start: Duration,
     /// Without any message at all; we ask with a ping at a third of it.
     pub idle: Duration,
+    /// How late a media thread may come to its calls; while all of them come later, no call is let in. Zero: as late as it
+    /// likes.
+    pub lateness: Duration,
 }

@@ -44,6 +44,7 @@ impl Stage {
             token: Duration::from_secs(1),
         };
         let patience = Patience {
+            lateness: Duration::ZERO,
             start: Duration::from_secs(1),
             idle: Duration::from_secs(1),
         };

@@ -14,6 +14,7 @@ use super::lateness::Lateness;
 use super::legs::Legs;
 use super::line::{Line, MESSAGE_BYTES};
 use super::moment::{Moment, Scratch};
+use super::overload::Overload;
 use crate::call::Why;
 use bytes::Bytes;
 use fastwebsockets::{OpCode, Role, WebSocketRead, after_handshake_split};
@@ -25,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, Chain};
@@ -33,7 +34,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 /// How often rings and deadlines are looked at, at least. A quarter of a frame: what a plugin delivers waits 2.5 ms on
 /// average. A deadline in between is not waited for: the end of a turn is one, and the caller hears every millisecond.
@@ -67,9 +68,17 @@ enum Command {
     Answer(oneshot::Sender<()>),
 }
 
+/// What a thread has to do, as the others see it.
+#[derive(Debug, Default)]
+struct Load {
+    lines: AtomicUsize,
+    /// It is more than there is time for.
+    is_over: AtomicBool,
+}
+
 struct Thread {
     commands: mpsc::Sender<Command>,
-    lines: Arc<AtomicUsize>,
+    load: Arc<Load>,
     joined: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -85,40 +94,46 @@ impl MediaThreads {
     /// When the system gives no thread or no runtime.
     pub fn start(count: usize, house: &Arc<House>) -> io::Result<MediaThreads> {
         let mut threads = Vec::new();
+        house.admission.carried_by(count.max(1));
         for number in 0..count.max(1) {
             let (commands, inbox) = mpsc::channel(HANDED_OVER);
-            let lines = Arc::new(AtomicUsize::new(0));
+            let load = Arc::new(Load::default());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let (house, count) = (Arc::clone(house), Arc::clone(&lines));
+            let (house, own) = (Arc::clone(house), Arc::clone(&load));
             let joined = std::thread::Builder::new()
                 .name(format!("media-{number}"))
                 .spawn(move || {
-                    LocalSet::new().block_on(&runtime, run(number, house, inbox, count));
+                    LocalSet::new().block_on(&runtime, run(number, house, inbox, own));
                 })?;
             threads.push(Thread {
                 commands,
-                lines,
+                load,
                 joined: Some(joined),
             });
         }
         Ok(MediaThreads { threads })
     }
 
-    /// Hands a stream to the thread it wants, or to the one with the fewest lines. False when the threads are gone.
+    /// Hands a stream to the thread it wants, or to the one with the fewest lines, of those that have time for it if there
+    /// are any. False when the threads are gone.
     pub async fn serve(&self, accepted: Accepted) -> bool {
         let wanted = accepted.place.and_then(|place| self.threads.get(place));
         let emptiest = || {
-            self.threads
-                .iter()
-                .min_by_key(|thread| thread.lines.load(Ordering::Relaxed))
+            self.threads.iter().min_by_key(|thread| {
+                let Load { lines, is_over } = &*thread.load;
+                (
+                    is_over.load(Ordering::Relaxed),
+                    lines.load(Ordering::Relaxed),
+                )
+            })
         };
         let Some(thread) = wanted.or_else(emptiest) else {
             return false;
         };
         // Counted here already, so that a burst of streams does not go to one thread.
-        thread.lines.fetch_add(1, Ordering::Relaxed);
+        thread.load.lines.fetch_add(1, Ordering::Relaxed);
         thread.commands.send(Command::Serve(accepted)).await.is_ok()
     }
 
@@ -158,7 +173,7 @@ impl MediaThreads {
     pub fn lines(&self) -> usize {
         self.threads
             .iter()
-            .map(|thread| thread.lines.load(Ordering::Relaxed))
+            .map(|thread| thread.load.lines.load(Ordering::Relaxed))
             .sum()
     }
 
@@ -194,22 +209,48 @@ struct Shared {
     house: Arc<House>,
     legs: Rc<RefCell<Legs>>,
     scratch: Rc<RefCell<Scratch>>,
-    /// Lines on this thread.
-    count: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+impl Shared {
+    /// This thread has more to do than there is time for, or no longer has.
+    fn overloaded(&self, is_over: bool) {
+        self.load.is_over.store(is_over, Ordering::Relaxed);
+        match self.house.admission.overloaded(is_over) {
+            Some(true) => warn!(
+                calls = self.house.admission.present(),
+                "every media thread comes too late to its calls: new ones hear twilio.busy_text until that is over, those that \
+                 run go on. There are more of them than this machine carries (lower limits.calls), or something beside them \
+                 takes its time; what is too late says limits.lateness_ms"
+            ),
+            Some(false) => info!(
+                calls = self.house.admission.present(),
+                "the media threads are in time again: new calls are let in"
+            ),
+            None => {}
+        }
+    }
+}
+
+/// What a thread knows of its own lateness.
+#[derive(Debug, Default)]
+struct Clock {
+    lateness: Lateness,
+    overload: Overload,
 }
 
 async fn run(
     number: usize,
     house: Arc<House>,
     mut commands: mpsc::Receiver<Command>,
-    count: Arc<AtomicUsize>,
+    load: Arc<Load>,
 ) {
     let shared = Shared {
         number,
         house,
         legs: Rc::new(RefCell::new(Legs::new(number))),
         scratch: Rc::default(),
-        count,
+        load,
     };
     let mut lines: Vec<Served> = Vec::new();
     let mut ticker = pin!(tokio::time::sleep(TICK));
@@ -222,7 +263,7 @@ async fn run(
             .get_or_create(&[("dir", dir)])
             .clone()
     });
-    let mut lateness = Lateness::default();
+    let mut clock = Clock::default();
     let mut open = true;
     loop {
         let idle = lines.is_empty() && shared.legs.borrow().is_empty();
@@ -230,7 +271,10 @@ async fn run(
             return;
         }
         if idle {
-            // Nobody to look after: no ticking.
+            // Nobody to look after: no ticking, and nobody who is kept waiting.
+            if let Some(is_over) = clock.overload.rest() {
+                shared.overloaded(is_over);
+            }
             match commands.recv().await {
                 Some(command) => carry_out(command, &shared, &mut lines),
                 None => open = false,
@@ -240,7 +284,7 @@ async fn run(
         }
         tokio::select! {
             () = &mut ticker => {
-                let next = tick(ticker.deadline().into_std(), &shared, &mut lines, &mut lateness);
+                let next = tick(ticker.deadline().into_std(), &shared, &mut lines, &mut clock);
                 ticker.as_mut().reset(next.into());
                 let counted = std::mem::take(&mut shared.scratch.borrow_mut().counted);
                 frames_in.inc_by(counted.frames_in);
@@ -255,24 +299,25 @@ async fn run(
 }
 
 /// Looks at what is due. Answers when to come again.
-fn tick(
-    due: Instant,
-    shared: &Shared,
-    lines: &mut Vec<Served>,
-    lateness: &mut Lateness,
-) -> Instant {
+fn tick(due: Instant, shared: &Shared, lines: &mut Vec<Served>, clock: &mut Clock) -> Instant {
     let now = Instant::now();
     let late = now.duration_since(due);
     let metrics = &shared.house.metrics;
     metrics.media_lateness.observe(late.as_secs_f64());
-    if lateness.tick(late, now) {
+    if let Some(is_over) = clock
+        .overload
+        .tick(late, shared.house.patience.lateness(), now)
+    {
+        shared.overloaded(is_over);
+    }
+    if clock.lateness.tick(late, now) {
         let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
         warn!(
             thread = shared.number,
             late_ms,
             lines = lines.len(),
-            "a media thread comes too late, so callers hear gaps: there are more calls than this machine carries; \
-             lower limits.calls"
+            "a media thread comes too late, so callers hear gaps: there are more calls than this machine carries, or a \
+             plugin takes its time"
         );
     }
     let mut next = due + TICK;
@@ -294,7 +339,7 @@ fn tick(
         if !keep {
             served.reader.abort();
             served.waiter.abort();
-            shared.count.fetch_sub(1, Ordering::Relaxed);
+            shared.load.lines.fetch_sub(1, Ordering::Relaxed);
         }
         let wanted = served.look.get();
         if wanted > now {
@@ -328,7 +373,7 @@ fn carry_out(command: Command, shared: &Shared, lines: &mut Vec<Served>) {
         Command::Serve(accepted) => match serve(accepted, shared) {
             Ok(served) => lines.push(served),
             Err(error) => {
-                shared.count.fetch_sub(1, Ordering::Relaxed);
+                shared.load.lines.fetch_sub(1, Ordering::Relaxed);
                 warn!("a media stream was lost while it was handed over: {error}");
             }
         },

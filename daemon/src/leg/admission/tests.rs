@@ -194,3 +194,22 @@ fn an_invitation_can_be_taken_back_until_the_stream_has_come() {
     assert!(!book.withdraw("CA2", now) && book.is_present("CA2"));
     assert!(!book.withdraw("CA3", now) && !book.is_present("CA3"));
 }
+
+#[test]
+fn nobody_is_let_in_while_every_thread_has_too_much_to_do() {
+    let book = book(10, 10);
+    let now = Instant::now();
+    let rings = |sid| book.admit(guest(sid, "+1"), now, str::to_owned);
+    book.carried_by(2);
+    let token = fresh(rings("CA1"));
+    assert_eq!(book.overloaded(true), None, "the other has time for it");
+    fresh(rings("CA2"));
+    assert_eq!(book.overloaded(true), Some(true));
+    assert_eq!(rings("CA3"), Admit::Busy("overload"));
+    // Who was let in before goes on.
+    assert_eq!(rings("CA1"), Admit::Repeat(token.clone()));
+    assert!(book.spend(Some(&token), "CA1", 0, now).is_ok());
+    assert_eq!(book.overloaded(false), Some(false));
+    fresh(rings("CA3"));
+    assert_eq!(book.overloaded(false), None);
+}
