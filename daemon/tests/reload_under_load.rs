@@ -37,7 +37,7 @@ fn fifty_edits_while_fifty_calls_talk_are_not_heard() {
     let config = sayers_config().replace(
         "barge_in = false",
         "barge_in = false\ndetector = \"energy\"",
-    ) + "[limits]\ncalls_per_caller = 1000\n";
+    ) + "[limits]\nlateness_ms = 0\ncalls_per_caller = 1000\n";
     let edited = Edited::of(&config, sayers);
     let plan = Swarm {
         calls: CALLS,

@@ -79,6 +79,7 @@ max_connections = {connections}
 [twilio]
 auth_token = "{AUTH_TOKEN}"
 [limits]
+lateness_ms = 0
 calls = {calls}
 [media]
 threads = 1

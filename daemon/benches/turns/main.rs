@@ -285,6 +285,7 @@ fn configuration(calls: usize) -> String {
 max_connections = {connections}
 max_connections_per_ip = {connections}
 [limits]
+lateness_ms = 0
 calls = {calls}
 calls_per_caller = {calls}
 [log]
