@@ -206,6 +206,9 @@ fn nobody_is_let_in_while_every_thread_has_too_much_to_do() {
     fresh(rings("CA2"));
     assert_eq!(book.overloaded(true), Some(true));
     assert_eq!(rings("CA3"), Admit::Busy("overload"));
+    let mut returns = guest("CA4", "+1");
+    returns.first_stream = 2;
+    fresh(book.admit(returns, now, str::to_owned));
     // Who was let in before goes on.
     assert_eq!(rings("CA1"), Admit::Repeat(token.clone()));
     assert!(book.spend(Some(&token), "CA1", 0, now).is_ok());
