@@ -535,3 +535,75 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Line {
+        Line {
+            bytes: [0; LINE_BYTES],
+            len: 0,
+        }
+    }
+
+    fn written(line: &Line) -> &[u8] {
+        &line.bytes[..line.len]
+    }
+
+    #[test]
+    fn numbers_are_written_without_help() {
+        for (number, base, is) in [
+            (0, 10, "0"),
+            (4096, 10, "4096"),
+            (usize::MAX, 10, "18446744073709551615"),
+            (0xdead_beef, 16, "deadbeef"),
+        ] {
+            let mut line = empty();
+            line.number(number, base);
+            assert_eq!(written(&line), is.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_ends_where_its_room_does() {
+        let mut line = empty();
+        line.text("a\u{1b}[2J\nb");
+        assert_eq!(written(&line), b"a?[2J?b");
+        line.text(&"x".repeat(LINE_BYTES));
+        line.text("no more");
+        assert_eq!(line.len, LINE_BYTES - 1, "the last place is the line's end");
+    }
+
+    /// A library of one's own, at addresses where nothing is.
+    fn library(file: &str, code: Range<usize>) -> &'static Place {
+        Box::leak(Box::new(Place {
+            file: file.to_owned(),
+            code,
+        }))
+    }
+
+    #[test]
+    fn a_library_is_told_with_the_names_it_is_opened_by_the_latest_first_and_not_all_of_many() {
+        let shared = library("/lib/shared.so", 16..32);
+        for (number, name) in (1..).zip(["one", "two", "one", "3", "4", "5"]) {
+            remember(u64::MAX - number, name, shared);
+        }
+        assert!(library_at(31).is_some_and(|place| ptr::eq(place, shared)));
+        assert!(library_at(32).is_none());
+        let mut line = empty();
+        line.behind(&Behind::Code(shared));
+        assert_eq!(
+            String::from_utf8_lossy(written(&line)),
+            "in the code of [plugins.5] or [plugins.4] or [plugins.3] or [plugins.one] (/lib/shared.so)"
+        );
+    }
+
+    #[test]
+    fn a_function_lies_in_the_code_of_its_own_library() {
+        let address = libc::getpid as *const () as usize;
+        let place = place(address, "libc.so");
+        assert!(place.code.contains(&address));
+        assert!(!place.code.contains(&(place as *const Place as usize)));
+    }
+}

@@ -10,6 +10,8 @@
 //!                                └ watch: who is inside, since when          └ records carry their turn
 //! ```
 //!
+//! One that crashes takes the process along; `crash` says which it was.
+//!
 //! This is the only room of the daemon with `unsafe` in it, but for one call in `media/silero/avx2.rs`. It knows no
 //! sockets and no turns: that a record is stale it sees from a number the leg raised.
 
