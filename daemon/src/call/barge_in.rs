@@ -27,7 +27,7 @@ const NEXT_TO_NOTHING_MS: u64 = 200;
 /// A voice that has given nothing for so long, of an utterance that may be whole, has as good as finished it.
 const ENDLESS_MS: u64 = 500;
 
-/// The agent in mid-speech, by the caller or by a stream that broke.
+/// The agent was stopped in mid-speech: by the caller, or because the stream broke.
 #[derive(Debug, Default)]
 pub(super) struct Stopped {
     /// The caller has stopped him, perhaps for nothing.

@@ -38,7 +38,7 @@ impl InLine {
     }
 
     /// The one at this place has been asked: another than was wanted, if the line has changed.
-    pub(super) fn is_at(&mut self, place: u32) {
+    pub(super) fn set_place(&mut self, place: u32) {
         self.place = place;
     }
 

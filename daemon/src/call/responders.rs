@@ -78,7 +78,7 @@ impl Call {
         }
         self.silence.asked_ms = None;
         self.asked.first_words = false;
-        self.speaker.is_asked();
+        self.speaker.keep();
     }
 
     /// When a caller who waits from now on is told so.
@@ -118,7 +118,7 @@ impl Call {
             return;
         };
         self.cancel_reply();
-        self.speaker.is_undone();
+        self.speaker.put_back();
         self.note(Note::ResponderReplaced {
             turn: self.asked.turn,
             responder: self.responder.place(),
@@ -176,7 +176,7 @@ impl Call {
                 responder,
                 fallbacks,
             } => {
-                self.responder.is_at(responder);
+                self.responder.set_place(responder);
                 if let Some(open) = &mut self.reply {
                     open.fallbacks = fallbacks;
                 }
@@ -482,7 +482,7 @@ impl Call {
     pub(super) fn cancel_reply_at(&mut self, head: u64, withdrawn: bool) {
         self.reply = None;
         if withdrawn {
-            self.speaker.is_undone();
+            self.speaker.put_back();
         }
         if self.asked.turn >= self.asked.wanted && self.asked.turn > 0 && !self.own_turns {
             self.asked.wanted = self.asked.turn + 1;

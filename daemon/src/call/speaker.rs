@@ -12,13 +12,13 @@ pub(super) struct Speaker {
 }
 
 impl Speaker {
-    /// The responder is asked about a turn.
-    pub(super) fn is_asked(&mut self) {
+    /// The responder is asked about a turn: whoever speaks now is kept.
+    pub(super) fn keep(&mut self) {
         self.before = self.now;
     }
 
-    /// That is undone: nobody has heard the one it chose.
-    pub(super) fn is_undone(&mut self) {
+    /// The turn is none, or another is asked about it: nobody has heard the one that was chosen.
+    pub(super) fn put_back(&mut self) {
         self.now = self.before;
     }
 

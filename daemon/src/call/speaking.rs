@@ -86,7 +86,7 @@ impl Call {
         };
         match speech {
             Speech::Begun { voice, fallbacks } => {
-                self.voice.is_at(voice);
+                self.voice.set_place(voice);
                 self.sayings[at].fallbacks = fallbacks;
             }
             Speech::Audio { samples } => self.sound_arrived(now, samples),

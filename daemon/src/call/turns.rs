@@ -204,7 +204,7 @@ impl Call {
         } else {
             self.asked.turn += 1;
             self.asked.speech = false;
-            self.speaker.is_asked();
+            self.speaker.keep();
             self.cancel_reply_at(self.playout.head(now), true);
         }
         self.turn.his = false;
