@@ -3,8 +3,10 @@
 use super::chart::{chart, notes};
 use super::world::{Event, World, Writes};
 use crate::call::input::{Input, Words};
-use crate::call::output::{Note, Output, Prompt};
+use crate::call::machine::Call;
+use crate::call::output::{Note, Output, Prompt, Sounded};
 use crate::call::settings::Settings;
+use crate::call::time::CallTime;
 use crate::call::transcript::{MAX_STRETCH_BYTES, MAX_TURN_BYTES};
 
 /// An agent whose caller's words are written down.
@@ -332,7 +334,7 @@ fn the_text_of_a_stretch_and_of_a_turn_are_bounded() {
             world.later(stretch * 1000 + frame * 20, Event::Frame(voiced));
         }
     }
-    world.run_until(crate::call::time::CallTime::from_ms(11_000));
+    world.run_until(CallTime::from_ms(11_000));
     let long = "é".repeat(MAX_STRETCH_BYTES);
     for stretch in 1..=12 {
         let partial = Words::Partial(&long);
@@ -352,4 +354,22 @@ fn the_text_of_a_stretch_and_of_a_turn_are_bounded() {
         .collect();
     assert_eq!(texts.first(), Some(&MAX_STRETCH_BYTES));
     assert_eq!(texts.last(), Some(&MAX_TURN_BYTES));
+}
+
+#[test]
+fn a_stretch_ends_once_when_the_responder_takes_its_turns_in_the_middle_of_it() {
+    let mut call = Call::new(reader());
+    call.start(CallTime(0));
+    for frame in 1..=10 {
+        call.handle_input(CallTime::from_ms(20 * frame), Input::Heard { voiced: true });
+    }
+    call.set_own_turns();
+    call.handle_timeout(CallTime::from_ms(5000));
+    let told: Vec<Sounded> = std::iter::from_fn(|| call.poll_output())
+        .filter_map(|output| match output {
+            Output::Transcribe { heard, .. } => Some(heard),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [Sounded::Started, Sounded::Ended]);
 }
