@@ -174,7 +174,7 @@ fn an_action_that_cannot_be_done_is_named_and_the_call_goes_on() {
         (
             act(json!({"do": "transfer", "to": "5550123"})),
             &["Here.", "Sorry."],
-            "bad_action: it wants to transfer to \\\"5550123\\\", which is neither a number such as +15550100",
+            "bad_action: it wants to transfer to \\\"5550123\\\", which is not + and 3 to 15 digits, a short number",
         ),
         (
             act(json!({"do": "send_digits", "digits": "1-2"})),

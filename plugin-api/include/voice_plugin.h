@@ -331,7 +331,8 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   {"do": "take", "audio": true}   at any time: the caller's sound from now on, or with false no longer; at the start
  *                         as "hears_audio" says. Each frame costs a call of send and a wake-up of whoever waits for it
  *   {"do": "transfer", "to": "+15550100"}       connect the caller to that number once what was said has been heard;
- *                                               RETURNED tells how it went if he is still there afterwards
+ *                                               RETURNED tells how it went if he is still there afterwards. + and 3 to 15
+ *                                               digits, a short number of 3 to 6 digits, or sip:name@host (also sips:)
  *   {"do": "send_digits", "digits": "1w23#"}    press keys on his line, w is half a second; RETURNED follows
  *   {"do": "voice", "voice": "spanish"}         what is said from now on is said by this one of [voices.NAME]
  *   {"do": "language", "language": "es-ES"}     and in this language, which whoever listens expects from now on

@@ -59,6 +59,7 @@
 #![cfg_attr(not(feature = "sdk"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod abi;
+pub mod dial;
 
 /// The README, tried as a test.
 #[cfg(all(doctest, feature = "sdk"))]

@@ -275,7 +275,7 @@ impl Call {
     }
 
     /// Connect the caller to this number once he has heard what was said so far. If he is still there afterwards,
-    /// [`Event::Returned`] comes.
+    /// [`Event::Returned`] comes. What [`is_dialable`](crate::dial::is_dialable) is not is refused.
     ///
     /// # Errors
     /// As for [`say`](Call::say), and for a `to` that no record holds.

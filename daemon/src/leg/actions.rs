@@ -2,9 +2,9 @@
 //! it is not known here.
 
 use crate::call::{Departure, MAX_TEXT_BYTES};
-use crate::carrier::twilio::twiml::is_dialable;
 use serde_json::Value;
 use voice_plugin::abi::limit;
+use voice_plugin::dial::{DIALABLE, is_dialable};
 
 /// Keys pressed at once. A call's number, a pin and some pauses are fewer.
 const MAX_DIGITS: usize = 64;
@@ -141,7 +141,7 @@ fn transfer(to: Result<&str, Refused>) -> Result<Departure, Refused> {
     }
     let to = shown(to);
     Err(refused(format!(
-        "it wants to transfer to \"{to}\", which is neither a number such as +15550100 nor a sip: address"
+        "it wants to transfer to \"{to}\", which is not {DIALABLE}"
     )))
 }
 
@@ -270,7 +270,7 @@ mod tests {
             (json!({"do": "transfer"}), "without \"to\""),
             (
                 json!({"do": "transfer", "to": "15550100"}),
-                "neither a number",
+                "15550100\", which is not + and 3 to 15 digits",
             ),
             (
                 json!({"do": "send_digits", "digits": ""}),
