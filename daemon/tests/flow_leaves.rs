@@ -133,11 +133,14 @@ fn what_is_no_number_is_not_dialled_but_fails() {
     let none = "lost: there is no number to connect to";
     assert_eq!(record(&daemon, &report, "note"), [none]);
 
-    let report = ring(&daemon, pressing("4555"));
+    let report = ring(&daemon, pressing("455#"));
     let said = ["Main menu.", "Which number?", "That did not work."];
     heard(&daemon, &report, &said);
-    let bad =
-        "there: “555” is no number to connect to, which is + and 3 to 15 digits, or sip:name@host";
+    let bad = "there: “55” is no number to connect to, which is + and 3 to 15 digits, a short number of 3 to 6 digits, \
+               or sip:name@host";
     assert_eq!(record(&daemon, &report, "note"), [bad]);
     assert_eq!(report.streams, 1);
+
+    let report = ring(&daemon, pressing("4911"));
+    assert_eq!(report.then[..2], ["redirect", "dial 911"]);
 }

@@ -261,34 +261,53 @@ fn a_caller_walks_the_front_desk_by_voice_in_spanish() {
 }
 
 #[test]
-fn a_caller_who_is_not_answered_may_leave_a_message_and_need_not() {
+fn however_a_transfer_ends_the_caller_is_looked_after() {
+    const OPERATOR: &str = "I am connecting you with the operator.";
+    let not_there = [
+        WELCOME,
+        MAIN,
+        OPERATOR,
+        "I am sorry, nobody can answer",
+        "Leave a message after the tone,",
+        TONE,
+        "Goodbye.",
+    ];
+    let table: [(Transfer, &[&str], &str); 6] = [
+        (Transfer::Ends("no-answer"), &not_there, "agent_hung_up"),
+        (Transfer::Ends("busy"), &not_there, "agent_hung_up"),
+        (Transfer::Ends("failed"), &not_there, "agent_hung_up"),
+        (Transfer::Ends("canceled"), &not_there, "agent_hung_up"),
+        // They have talked, and whoever was called has hung up first.
+        (
+            Transfer::Ends("completed"),
+            &[WELCOME, MAIN, OPERATOR, "Goodbye."],
+            "agent_hung_up",
+        ),
+        (
+            Transfer::CallerHangsUp,
+            &[WELCOME, MAIN, OPERATOR],
+            "transferred",
+        ),
+    ];
     let daemon = daemon("front-desk");
-    let steps = in_between(vec![Step::Press('1'), Step::Press('0')]);
-    let report = ring(
-        &daemon,
-        Script::of(steps).transferred(Transfer::Ends("no-answer")),
-    );
-    heard(
-        &daemon,
-        &report,
-        &[
-            WELCOME,
-            MAIN,
-            "I am connecting you with the operator.",
-            "I am sorry, nobody can answer",
-            "Leave a message after the tone,",
-            TONE,
-            "Goodbye.",
-        ],
-    );
+    let ends = |(transfer, said, reason): &(Transfer, &[&str], &str)| {
+        let steps = in_between(vec![Step::Press('1'), Step::Press('0')]);
+        let script = Script::of(steps).transferred(*transfer);
+        let report = ring(&daemon, script);
+        heard(&daemon, &report, said);
+        assert_eq!(report.then[..2], ["redirect", "dial +15550123"]);
+        let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
+        assert_eq!(call["ended_reason"], *reason, "{transfer:?}");
+        let kept = record(&daemon, &report, "variable");
+        assert!(!kept.join(" ").contains(".wav"), "{transfer:?}: {kept:?}");
+    };
+    std::thread::scope(|scope| {
+        for row in &table {
+            scope.spawn(|| ends(row));
+        }
+    });
     let messages = std::fs::read_dir(daemon.folder().path().join("messages")).unwrap();
     assert_eq!(messages.count(), 0, "a message that nobody left");
-    let variables = daemon.json(&format!(
-        "/audio/api/logs/?event=variable&call={}",
-        report.call_sid
-    ));
-    let variables = variables["logs"].to_string();
-    assert!(!variables.contains(".wav"), "{variables}");
 }
 
 #[test]

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::flow::{Flow, Kind, NUMBER, NodeId, Prompt, Template, is_key, is_name, is_number};
+use voice_plugin::dial::{DIALABLE, is_dialable};
+
+use crate::flow::{Flow, Kind, NodeId, Prompt, Template, is_key, is_name};
 use crate::near::did_you_mean;
 use crate::page::{Keys, Page, Text};
 
@@ -163,7 +165,7 @@ pub(crate) fn variables(flow: &Flow, page: &Page<'_>) {
 pub(crate) fn numbers(flow: &Flow, page: &Page<'_>) {
     for node in &flow.nodes {
         let (template, is_wrong, what): (_, fn(&str) -> bool, _) = match &node.kind {
-            Kind::Transfer(transfer) => (&transfer.to, |to| !is_number(to), NUMBER),
+            Kind::Transfer(transfer) => (&transfer.to, |to| !is_dialable(to), DIALABLE),
             Kind::Keys { digits, .. } => (
                 digits,
                 |keys| !keys.chars().all(is_key),

@@ -187,10 +187,6 @@ pub(crate) enum Piece {
 const FILLED_BYTES: usize = limit::NOTE_BYTES;
 /// Most keys that the host presses at once.
 const KEYS_MOST: usize = 64;
-/// What a number looks like, for sentences.
-pub(crate) const NUMBER: &str = "+ and 3 to 15 digits, or sip:name@host";
-/// Digits of a number that the host dials.
-const NUMBER_DIGITS: std::ops::RangeInclusive<usize> = 3..=15;
 
 impl Template {
     /// Reads `{name}`, `{name:digits}` and the doubled braces that stand for themselves.
@@ -299,16 +295,6 @@ impl Template {
 pub(crate) fn is_name(name: &str) -> bool {
     let sign = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-' | '.');
     !name.is_empty() && name.len() <= 64 && name.chars().all(sign)
-}
-
-/// Whether the host can connect to it: `+` and digits, or a SIP address.
-pub(crate) fn is_number(to: &str) -> bool {
-    if let Some(address) = to.strip_prefix("sip:") {
-        return address.contains('@') && address.bytes().all(|sign| sign.is_ascii_graphic());
-    }
-    to.strip_prefix('+').is_some_and(|digits| {
-        NUMBER_DIGITS.contains(&digits.len()) && digits.bytes().all(|sign| sign.is_ascii_digit())
-    })
 }
 
 /// Whether it can be pressed on the line; `w` waits half a second.
@@ -460,22 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_host_takes_is_dialled_or_pressed() {
-        for number in ["+123", "+155501234567890", "sip:desk@example.com"] {
-            assert!(is_number(number), "{number}");
-        }
-        for none in [
-            "",
-            "+",
-            "+12",
-            "+1555012345678901",
-            "5550123",
-            "+1 555",
-            "sip:desk",
-            "sip:a@b c",
-        ] {
-            assert!(!is_number(none), "{none}");
-        }
+    fn only_what_the_host_takes_is_pressed() {
         assert_eq!(keys_of("pin 12-3#, wait w A"), "123#wwA");
         assert_eq!(keys_of(&"1".repeat(100)).len(), KEYS_MOST);
     }

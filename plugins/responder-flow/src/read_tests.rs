@@ -163,7 +163,8 @@ fn each_kind_says_what_it_lacks() {
         ),
         (
             "[transfer.a]\nto = \"555-0123\"\n",
-            "line 3: transfer.a connects to `555-0123`; it must be + and 3 to 15 digits, or sip:name@host",
+            "line 3: transfer.a connects to `555-0123`; it must be + and 3 to 15 digits, a short number of 3 to 6 digits, or \
+             sip:name@host",
         ),
         (
             "[keys.a]\n",
@@ -218,9 +219,12 @@ fn a_number_in_a_variable_is_looked_at_unless_it_is_still_to_come() {
     for (value, expected) in [
         ("+15550100", "fine"),
         ("", "fine"),
+        ("911", "fine"),
+        ("sips:desk@example.com", "fine"),
         (
-            "0100",
-            "line 5: transfer.a connects to `0100`; it must be + and 3 to 15 digits, or sip:name@host",
+            "5550100",
+            "line 5: transfer.a connects to `5550100`; it must be + and 3 to 15 digits, a short number of 3 to 6 digits, \
+             or sip:name@host",
         ),
     ] {
         let text = format!(

@@ -14,10 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use voice_plugin::abi::limit;
+use voice_plugin::dial::{DIALABLE, is_dialable};
 
-use crate::flow::{
-    Collect, Flow, Kind, Menu, NUMBER, NodeId, Patience, Prompt, is_number, keys_of,
-};
+use crate::flow::{Collect, Flow, Kind, Menu, NodeId, Patience, Prompt, keys_of};
 use crate::words;
 
 /// Nodes walked through in one call; a caller who presses keys for hours is thanked and let go.
@@ -307,13 +306,13 @@ impl Walk {
                 Kind::Transfer(transfer) => {
                     let number = transfer.to.filled(&self.variables);
                     let number = number.trim();
-                    if is_number(number) {
+                    if is_dialable(number) {
                         self.waits = Waits::Return;
                         return self.out.push(Action::Transfer(number.to_owned()));
                     }
                     let why = match number {
                         "" => "there is no number to connect to".to_owned(),
-                        _ => format!("“{number}” is no number to connect to, which is {NUMBER}"),
+                        _ => format!("“{number}” is no number to connect to, which is {DIALABLE}"),
                     };
                     self.out
                         .push(Action::Note(format!("{}: {why}", node.label)));

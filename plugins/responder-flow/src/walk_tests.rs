@@ -299,7 +299,7 @@ fn webhooks_transfers_keys_and_messages_lead_on_by_how_they_went() {
             (
                 &[r#"{"set":{"vip":"yes","number":"extension 5"}}"#],
                 "[vip=yes] [number=extension 5] Connecting. [note put: “extension 5” is no number to connect to, which is + \
-                 and 3 to 15 digits, or sip:name@host] Speak. [3000 ms] [record]",
+                 and 3 to 15 digits, a short number of 3 to 6 digits, or sip:name@host] Speak. [3000 ms] [record]",
             ),
             (&[vip, "\"wait\""], "Connecting. [transfer +1555]"),
             (&[vip, "<completed"], "[hang up]"),
