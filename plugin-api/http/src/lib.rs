@@ -3,7 +3,11 @@
 //!
 //! Apart from the contract, because reqwest asks for a newer compiler than the contract does.
 
+mod trust;
+
 use std::time::Duration;
+
+pub use trust::distrust;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
@@ -29,8 +33,12 @@ impl Wire {
 }
 
 /// A client to be: it follows no redirect, which would carry keys and callers' words to an address that nobody
-/// configured. Waiting is bounded by whoever asks.
-pub fn builder(wire: Wire) -> ClientBuilder {
+/// configured. Waiting is bounded by whoever asks. `ca` is the plugin's key of that name: certificates of authorities that
+/// are trusted beside the system's, as PEM.
+///
+/// # Errors
+/// A sentence: what is wrong with `ca`, also where nothing is encrypted.
+pub fn builder(wire: Wire, ca: Option<&str>) -> Result<ClientBuilder> {
     // An error says that there is a choice already: ours, from an instance opened before.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
@@ -38,10 +46,11 @@ pub fn builder(wire: Wire) -> ClientBuilder {
         .tcp_nodelay(true)
         .redirect(Policy::none())
         .user_agent(concat!("voice-streamer/", env!("CARGO_PKG_VERSION")));
-    match wire {
-        Wire::Https => builder.https_only(true),
+    let own = ca.map(trust::authorities).transpose()?.unwrap_or_default();
+    Ok(match wire {
+        Wire::Https => builder.https_only(true).tls_certs_merge(own),
         Wire::Clear => builder.tls_certs_only([]).no_proxy(),
-    }
+    })
 }
 
 /// The client. Sends nothing yet.
@@ -103,7 +112,7 @@ mod tests {
     /// What a client gets of an answer with this status and body.
     fn answered(status: &'static str, body: &'static str) -> (u16, Option<Vec<u8>>, Vec<u8>) {
         let server = Server::start();
-        let client = build(builder(Wire::Clear)).unwrap();
+        let client = build(builder(Wire::Clear, None).unwrap()).unwrap();
         let url = server.url();
         let answers = std::thread::spawn(move || {
             for _ in 0..2 {
@@ -147,7 +156,7 @@ mod tests {
             assert_eq!(Wire::of(url), wire, "{url}");
         }
         // Where there are no root certificates there is no such client, and the sentence says so.
-        match build(builder(Wire::Https)) {
+        match build(builder(Wire::Https, None).unwrap()) {
             Ok(client) => {
                 let url = format!("http://{}/", Server::nobody());
                 let no = asked(client.get(url).send()).unwrap_err();

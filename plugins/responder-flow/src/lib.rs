@@ -46,6 +46,8 @@ struct Config {
     recordings: Option<PathBuf>,
     /// What webhooks get as their `Authorization` header.
     authorization: Option<Secret>,
+    /// Certificates of authorities that webhooks may have beside the system's, as PEM: `"${file:company-ca.pem}"`.
+    ca: Option<String>,
 }
 
 /// The plugin, opened.
@@ -100,7 +102,7 @@ impl Responder for FlowResponder {
             _ => None,
         });
         let authorization = config.authorization.as_ref().map(Secret::expose);
-        let client = Client::new(authorization, urls)?;
+        let client = Client::new(authorization, config.ca.as_deref(), urls)?;
         Ok(FlowResponder {
             client,
             flow: Arc::new(flow),

@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use voice_plugin::prelude::*;
-use voice_plugin_http::{Wire, whole};
+use voice_plugin_http::{Wire, distrust, whole};
 
 use crate::flow::Webhook;
 use crate::walk::Answer;
@@ -30,9 +30,10 @@ impl Client {
     /// Sends nothing yet. `urls` are those it will be asked about.
     ///
     /// # Errors
-    /// A sentence: the header cannot be sent, or there are no certificates.
+    /// A sentence: the header cannot be sent, `ca` cannot be read, or there are no certificates.
     pub(crate) fn new<'u>(
         authorization: Option<&str>,
+        ca: Option<&str>,
         urls: impl Iterator<Item = &'u str>,
     ) -> Result<Client> {
         let authorization = match authorization {
@@ -48,7 +49,7 @@ impl Client {
         };
         let wires: Vec<Wire> = urls.map(Wire::of).collect();
         let made = |wire| {
-            let client = || voice_plugin_http::build(voice_plugin_http::builder(wire));
+            let client = || voice_plugin_http::build(voice_plugin_http::builder(wire, ca)?);
             wires.contains(&wire).then(client).transpose()
         };
         Ok(Client {
@@ -87,7 +88,9 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        let why = |error: reqwest::Error| Error::from(error.without_url()).text().to_owned();
+        let why = |error: reqwest::Error| {
+            distrust(&error).unwrap_or_else(|| Error::from(error.without_url()).text().to_owned())
+        };
         let mut response = request.send().await.map_err(why)?;
         let status = response.status();
         if status.is_redirection() {

@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode, Url};
 use sha2::Sha256;
 use tokio::time::timeout;
 use voice_plugin::prelude::*;
-use voice_plugin_http::{Wire, beginning};
+use voice_plugin_http::{Wire, beginning, distrust};
 
 use crate::answer::{Reader, quoted};
 use crate::settings::{Config, shown};
@@ -42,7 +42,7 @@ impl Client {
     pub(crate) fn new(config: &Config) -> Result<Client> {
         let url = config.url()?;
         let headers: HeaderMap = config.headers()?.into_iter().collect();
-        let http = voice_plugin_http::builder(Wire::of(url.as_str()))
+        let http = voice_plugin_http::builder(Wire::of(url.as_str()), config.ca.as_deref())?
             .connect_timeout(config.connect())
             .pool_idle_timeout(IDLE_MOST)
             .default_headers(headers);
@@ -100,10 +100,11 @@ impl Client {
                 Ok(answer) => return Err(self.refused(answer).await),
                 Err(error) if first && error.is_request() && !error.is_connect() => first = false,
                 Err(error) => {
-                    let why = Error::from(error.without_url());
+                    let why = distrust(&error)
+                        .unwrap_or_else(|| quoted(Error::from(error.without_url()).text()));
                     return Err(Error::named(
                         failure::UNREACHABLE,
-                        format!("no answer from {}: {}", self.shown, quoted(why.text())),
+                        format!("no answer from {}: {why}", self.shown),
                     ));
                 }
             }

@@ -24,6 +24,10 @@ pub struct Config {
     /// Allow http to any address: whoever is on the way hears the call.
     #[serde(default)]
     allow_http: bool,
+    /// Certificates of authorities that are trusted beside the system's, as PEM: `"${file:company-ca.pem}"`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub(crate) ca: Option<String>,
     /// Lines sent with each request, such as `Authorization: Bearer …`.
     #[serde(default)]
     headers: Headers,

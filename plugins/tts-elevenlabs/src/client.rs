@@ -66,7 +66,7 @@ impl Client {
             |_| "`api_key` holds what no key has, such as a line break or a control character",
         )?;
         key.set_sensitive(true);
-        let http = voice_plugin_http::builder(Wire::of(&base))
+        let http = voice_plugin_http::builder(Wire::of(&base), config.ca.as_deref())?
             .connect_timeout(config.connect())
             .pool_idle_timeout(IDLE_MOST);
         let http = voice_plugin_http::build(http)?;

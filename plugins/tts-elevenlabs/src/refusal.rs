@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use voice_plugin::prelude::*;
+use voice_plugin_http::distrust;
 
 /// Longest piece of the service's own words in a sentence, which has room for 400 bytes in all.
 const QUOTE_CHARACTERS: usize = 160;
@@ -82,7 +83,10 @@ impl Refusal {
     /// Of an error of the network before any sound.
     pub(crate) fn of_error(error: reqwest::Error) -> Refusal {
         let again = Again::Soon;
-        if error.is_connect() {
+        if let Some(why) = distrust(&error) {
+            let sentence = format!("no connection to ElevenLabs: {why}");
+            Refusal::new(failure::UNREACHABLE, sentence, Again::Never)
+        } else if error.is_connect() {
             let sentence = format!("no connection to ElevenLabs: {}", causes(error));
             Refusal::new(failure::UNREACHABLE, sentence, again)
         } else if error.is_builder() {

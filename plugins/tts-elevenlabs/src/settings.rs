@@ -30,6 +30,10 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "BaseUrl")]
     base_url: Option<BaseUrl>,
+    /// Certificates of authorities that are trusted beside the system's, as PEM: `"${file:company-ca.pem}"`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub(crate) ca: Option<String>,
     /// The model of voices that name none.
     #[serde(default = "usual_model")]
     pub(crate) model: Name,

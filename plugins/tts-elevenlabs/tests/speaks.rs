@@ -7,6 +7,7 @@
 mod host;
 
 use fakes::elevenlabs::{ElevenLabs, Fault, KEY, MODEL, SHORT_MODEL, Seen, VOICE, sound_of};
+use fakes::tls::{Authority, Valid, before};
 use host::{Opened, Record, Stream, open, sound};
 use serde_json::{Value, json};
 use tts_elevenlabs::plugin_table;
@@ -79,6 +80,37 @@ fn the_sound_arrives_to_the_byte_however_it_was_cut() {
             "{id}: other bytes arrived"
         );
     }
+    nothing_was_wrong(&service.seen());
+}
+
+#[test]
+fn over_tls_only_a_certificate_of_a_known_authority_hears_the_key() {
+    let service = ElevenLabs::start(0).unwrap();
+    let address = service
+        .base()
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
+    let ours = Authority::new("Ours");
+    let through = |valid| {
+        let front = before(address, ours.certifies(&["127.0.0.1"], valid));
+        opened(
+            &service,
+            json!({"base_url": format!("https://{front}"), "ca": ours.pem()}),
+        )
+    };
+    let plugin = through(Valid::Before);
+    let stream = voice(&plugin, VOICE);
+    let (name, sentence) = failed(&spoken(&stream, 1, TEXT));
+    assert_eq!(name, failure::UNREACHABLE);
+    let words = "unreachable: no connection to ElevenLabs: its certificate ran out ";
+    assert!(sentence.starts_with(words), "{sentence}");
+    drop(stream);
+    assert_eq!(service.seen().requests.len(), 0);
+
+    let plugin = through(Valid::Now);
+    let stream = voice(&plugin, VOICE);
+    assert!(sound(&spoken(&stream, 1, TEXT)) == sound_of(TEXT));
     nothing_was_wrong(&service.seen());
 }
 
