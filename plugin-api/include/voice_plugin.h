@@ -96,7 +96,9 @@ enum {
                           transcriber: the final words of the stretch; none if there is no word in it, as in a cough:
                           unless it stopped the agent nobody is asked about it. Who does not know says FAILED */
   VP_PARTIAL = 3,      /* to responder, from transcriber: words so far, replaced by what follows. from responder: a piece
-                          of its words; the host joins them and cuts utterances at the ends of sentences */
+                          of its words; the host joins them and cuts utterances at the ends of sentences. To a responder
+                          that takes digits: what was said before the key that is turn `turn`, once more between DTMF
+                          and SPEECH_END, and again later if more of it becomes known */
   VP_SPEAK = 4,        /* to voice: say `data` as utterance `turn`. In order: the next may come before the last is done */
   VP_CANCEL = 5,       /* to all: `turn` and everything before it is no longer wanted; answer nothing for it. to
                           responder: `data` is what the caller heard of its answer to `turn` */

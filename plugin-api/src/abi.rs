@@ -57,7 +57,8 @@ pub mod kind {
     pub const TEXT: u16 = 2;
     /// To a responder, from a transcriber: words so far, to be replaced by what follows. From a responder: a piece of
     /// what it says; the host joins the pieces, cuts utterances at the ends of sentences, and says the rest with DONE
-    /// or before the next TEXT.
+    /// or before the next TEXT. To a responder that takes digits also what the caller said before the key that is this
+    /// turn: once more between DTMF and SPEECH_END, and again later if more of it becomes known.
     pub const PARTIAL: u16 = 3;
     /// To a voice: say `data` (UTF-8) as utterance `turn`; answer with AUDIO records and one DONE or FAILED.
     pub const SPEAK: u16 = 4;

@@ -106,7 +106,8 @@ pub enum Event {
         /// His words.
         text: String,
     },
-    /// What he said so far, to be replaced by what follows.
+    /// What he said so far, to be replaced by what follows. Where keys are turns also what he said before the key that is
+    /// this turn: once more behind [`Digit`](Event::Digit), and again later if more of it becomes known.
     Partial {
         /// His turn.
         turn: u32,

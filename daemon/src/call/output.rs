@@ -24,7 +24,7 @@ pub enum Output {
     SpeechStarted { turn: Turn },
     /// Tell it that he paused; not yet that he finished.
     SpeechPaused { turn: Turn },
-    /// Tell it what he said so far.
+    /// Tell it what he said so far. With a key that ended the turn: what he said before it, again whenever more is known.
     SaidSoFar { turn: Turn, text: String },
     /// Tell transcriber and endpointer how far a stretch of his speech has got. Told of every stretch, whoever has the
     /// floor, if there is somebody who listens.

@@ -12,7 +12,7 @@
 
 #[cfg(test)]
 use super::faults::Planted;
-use super::input::{Stretch, Words};
+use super::input::{Stretch, Turn, Words};
 use super::machine::Call;
 use super::output::{Note, Output, Sounded};
 use super::responders::bounded;
@@ -54,6 +54,13 @@ struct Spoken {
     fallbacks: u32,
 }
 
+/// What he said before he pressed a key: the turn that the key is, and the stretches whose words belong to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BeforeKey {
+    turn: Turn,
+    to: Stretch,
+}
+
 /// What he said in a turn, as far as anybody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
@@ -71,6 +78,8 @@ pub(super) struct Transcript {
     latest: Stretch,
     /// The first stretch of the caller's turn.
     turn_from: Stretch,
+    /// It was ended by a key, and words of it may come later.
+    pub(super) before_key: Option<BeforeKey>,
     /// It has been said that words were dropped.
     drops_noted: bool,
     /// Of the turn, what lies in stretches that are no longer kept.
@@ -159,8 +168,12 @@ impl Transcript {
 
     /// Everything said in the turn so far; `None` if no words are known.
     pub(super) fn turn_text(&self) -> Option<String> {
+        self.turn_text_to(self.latest)
+    }
+
+    fn turn_text_to(&self, to: Stretch) -> Option<String> {
         let mut text = self.earlier_text.clone();
-        for spoken in self.of_turn() {
+        for spoken in self.of_turn().filter(|spoken| spoken.number <= to) {
             join(&mut text, &spoken.text);
         }
         (!text.is_empty()).then_some(text)
@@ -175,6 +188,12 @@ impl Transcript {
             None if self.earlier_lost || self.of_turn().any(lost) => Said::Unknown,
             None => Said::Nothing,
         }
+    }
+
+    /// The caller's turn ends with a key, and is this one.
+    pub(super) fn ends_with_key(&mut self, turn: Turn) {
+        let to = self.latest;
+        self.before_key = Some(BeforeKey { turn, to });
     }
 
     /// How long he spoke in the turn, and when the last of it was heard.
@@ -305,6 +324,10 @@ impl Call {
             text.clone_into(&mut spoken.text);
         }
         if !self.turn.his {
+            let before = self.transcript.before_key;
+            if new && before.is_some_and(|before| stretch <= before.to) {
+                self.tell_before_key();
+            }
             self.words_came(now);
         } else if new && stretch >= self.transcript.turn_from {
             self.tell_said_so_far();
@@ -317,6 +340,15 @@ impl Call {
             && let Some(text) = self.transcript.turn_text()
         {
             let turn = self.asked.turn + 1;
+            self.put(Output::SaidSoFar { turn, text });
+        }
+    }
+
+    /// Nobody answers them, but who answers the key may want to know them.
+    pub(super) fn tell_before_key(&mut self) {
+        if let Some(BeforeKey { turn, to }) = self.transcript.before_key
+            && let Some(text) = self.transcript.turn_text_to(to)
+        {
             self.put(Output::SaidSoFar { turn, text });
         }
     }

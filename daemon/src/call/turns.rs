@@ -148,6 +148,7 @@ impl Call {
         if !self.turn.begin(self.now) {
             self.transcript.begin_turn(from);
         }
+        self.transcript.before_key = None;
         self.put(Output::SpeechStarted { turn });
         self.note(Note::CallerStarted { turn });
         if self.ear.paused() {
@@ -235,10 +236,12 @@ impl Call {
         }
     }
 
-    /// Nobody presses a key by accident: the agent falls silent for certain. What the caller was saying belongs to it.
+    /// Nobody presses a key by accident: the agent falls silent for certain. What the caller was saying belongs to it, and
+    /// his words are told with it, as far as they are known.
     fn take_digit(&mut self, now: CallTime, digit: char) {
         self.waste(now);
-        let (spoke_ms, waited_ms) = if std::mem::take(&mut self.turn.his) {
+        let spoke = std::mem::take(&mut self.turn.his);
+        let (spoke_ms, waited_ms) = if spoke {
             let (spoke_ms, _) = self.transcript.turn_spoke();
             let now_ms = self.ear.spoke_ms();
             (spoke_ms + now_ms, now.ms_since(self.ear.last_voiced()))
@@ -250,12 +253,19 @@ impl Call {
             return self.ask(now, Prompt::Digit(digit));
         }
         self.silence_agent(now, false);
+        // What he said before it takes nothing any more.
+        self.stopped.resumed = None;
+        let turn = self.asked.turn + 1;
         self.note(Note::TurnEnded {
-            turn: self.asked.turn + 1,
+            turn,
             spoke_ms,
             waited_ms,
             reason: "digit",
         });
+        if spoke {
+            self.transcript.ends_with_key(turn);
+            self.tell_before_key();
+        }
         self.ask(now, Prompt::Digit(digit));
     }
 

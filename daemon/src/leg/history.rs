@@ -42,6 +42,8 @@ pub(super) struct History {
     entries: VecDeque<(Turn, Entry)>,
     bytes: usize,
     turn: Turn,
+    /// What he said so far in a turn that nobody was asked about yet: a key may end it.
+    so_far: (Turn, String),
     variables: BTreeMap<String, String>,
     variables_bytes: usize,
 }
@@ -52,13 +54,37 @@ impl History {
         self.turn = turn;
         let entry = match prompt {
             Prompt::Speech { text: Some(text) } => Entry::Caller(text.clone()),
-            Prompt::Digit(digit) => Entry::Digit(*digit),
+            Prompt::Digit(digit) => {
+                if self.so_far.0 == turn {
+                    self.add(Entry::Caller(self.so_far.1.clone()));
+                }
+                Entry::Digit(*digit)
+            }
             Prompt::Speech { text: None }
             | Prompt::Silence { .. }
             | Prompt::Start
             | Prompt::Returned => return,
         };
         self.add(entry);
+    }
+
+    /// He has said this so far in a turn. If it was ended by a key, that is what he said before it.
+    pub(super) fn said_so_far(&mut self, turn: Turn, text: &str) {
+        let key = |(of, entry): &(Turn, Entry)| *of == turn && matches!(entry, Entry::Digit(_));
+        self.so_far = (turn, text.to_owned());
+        let Some(at) = self.entries.iter().rposition(key) else {
+            return;
+        };
+        let said = Entry::Caller(text.to_owned());
+        self.bytes += said.bytes();
+        match at.checked_sub(1).map(|before| &mut self.entries[before]) {
+            Some((of, before @ Entry::Caller(_))) if *of == turn => {
+                self.bytes -= before.bytes();
+                *before = said;
+            }
+            _ => self.entries.insert(at, (turn, said)),
+        }
+        self.bound();
     }
 
     /// It was asked in vain: this comes again in another turn, or never.
@@ -187,6 +213,34 @@ mod tests {
                 {"agent": "Sorry?", "interrupted": false},
             ])
         );
+    }
+
+    #[test]
+    fn what_he_said_before_a_key_stands_before_it_whenever_it_is_known() {
+        let mut history = History::default();
+        history.said_so_far(1, "uh");
+        history.said_so_far(1, "uh let me");
+        history.asked(1, &Prompt::Digit('1'));
+        history.heard("Sales.", true);
+        history.said_so_far(1, "Uh, let me see.");
+        history.asked(2, &Prompt::Digit('2'));
+        history.said_so_far(2, "Two.");
+        history.said_so_far(3, "and");
+        let told = json!([
+            {"caller": "Uh, let me see."},
+            {"digit": "1"},
+            {"agent": "Sales.", "interrupted": false},
+            {"caller": "Two."},
+            {"digit": "2"},
+        ]);
+        assert_eq!(history.entries(), told);
+        let bytes: usize = history.entries.iter().map(|(_, entry)| entry.bytes()).sum();
+        assert_eq!(history.bytes, bytes);
+        // Who fell is asked again.
+        history.forget(2);
+        history.said_so_far(2, "Two!");
+        history.asked(2, &Prompt::Digit('2'));
+        assert_eq!(history.entries()[3], json!({"caller": "Two!"}));
     }
 
     #[test]

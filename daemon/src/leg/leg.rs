@@ -352,6 +352,7 @@ impl Leg {
                 }
             }
             Output::SaidSoFar { turn, text } => {
+                self.history.said_so_far(turn, &text);
                 self.responder
                     .tell(kind::PARTIAL, 0, turn, self.heard, text.as_bytes());
             }

@@ -28,7 +28,8 @@ pub(crate) enum Asked {
     Start,
     /// His words, if anybody wrote them down.
     Turn(Option<String>),
-    Digit(char),
+    /// A key, and what he said before it, as far as it is known.
+    Digit(char, Option<String>),
     Silence(u32),
     Returned {
         after: String,
@@ -43,7 +44,7 @@ impl Asked {
         match self {
             Asked::Turn(_) => true,
             Asked::Start => events.has(Kind::Start),
-            Asked::Digit(_) => events.has(Kind::Digit),
+            Asked::Digit(..) => events.has(Kind::Digit),
             Asked::Silence(_) => events.has(Kind::Silence),
             Asked::Returned { .. } => events.has(Kind::Returned),
             Asked::End => events.has(Kind::End),
@@ -87,6 +88,8 @@ pub(crate) struct Conversation {
     history_bytes: usize,
     variables: BTreeMap<String, String>,
     text: Option<(u32, String)>,
+    /// What he said so far in a turn.
+    so_far: Option<(u32, String)>,
     digits: VecDeque<char>,
     silence: Option<u32>,
     returned: Option<(String, String)>,
@@ -109,6 +112,7 @@ impl Conversation {
             history_bytes: 0,
             variables: BTreeMap::new(),
             text: None,
+            so_far: None,
             digits: VecDeque::new(),
             silence: None,
             returned: None,
@@ -158,6 +162,7 @@ impl Conversation {
                 return Learned::Cancelled(turn);
             }
             Event::Text { turn, text } => self.text = Some((turn, text)),
+            Event::Partial { turn, text } => self.said_so_far(turn, text),
             Event::SpeechStart => self.spoke = true,
             Event::Digit(digit) if self.takes_digits && self.digits.len() < MAX_DIGITS => {
                 self.digits.push_back(digit);
@@ -182,7 +187,8 @@ impl Conversation {
         } else if let Some((_, text)) = text {
             Asked::Turn(Some(text))
         } else if let Some(digit) = self.digits.pop_front() {
-            Asked::Digit(digit)
+            let before = self.so_far.take().filter(|(of, _)| *of == turn);
+            Asked::Digit(digit, before.map(|(_, text)| text))
         } else if turn == self.none_before + 1 && self.starts && !spoke {
             Asked::Start
         } else {
@@ -224,8 +230,10 @@ impl Conversation {
                 self.remember(turn, text.clone().map(Entry::Caller));
                 "turn"
             }
-            Asked::Digit(digit) => {
+            Asked::Digit(digit, before) => {
                 body["digit"] = json!(digit);
+                body["text"] = json!(before);
+                self.remember(turn, before.clone().map(Entry::Caller));
                 self.remember(turn, Some(Entry::Digit(*digit)));
                 "digit"
             }
@@ -294,6 +302,24 @@ impl Conversation {
         }
     }
 
+    /// Before a key it belongs to it, and may be known only when that has been asked about.
+    fn said_so_far(&mut self, turn: u32, text: String) {
+        let key = |(of, entry): &(u32, Entry)| *of == turn && matches!(entry, Entry::Digit(_));
+        let Some(at) = self.history.iter().rposition(key) else {
+            self.so_far = Some((turn, text));
+            return;
+        };
+        self.history_bytes += text.len();
+        match at.checked_sub(1).map(|before| &mut self.history[before]) {
+            Some((of, Entry::Caller(before))) if *of == turn => {
+                self.history_bytes -= before.len();
+                *before = text;
+            }
+            _ => self.history.insert(at, (turn, Entry::Caller(text))),
+        }
+        self.bound();
+    }
+
     /// What he said in this turn comes again in the next.
     fn forget(&mut self, turn: u32) {
         let bytes = &mut self.history_bytes;
@@ -308,6 +334,10 @@ impl Conversation {
         let Some(entry) = entry else { return };
         self.history_bytes += entry.bytes();
         self.history.push_back((turn, entry));
+        self.bound();
+    }
+
+    fn bound(&mut self) {
         while self.history.len() > MAX_HISTORY || self.history_bytes > MAX_HISTORY_BYTES {
             let Some((_, oldest)) = self.history.pop_front() else {
                 break;
@@ -447,8 +477,8 @@ mod tests {
         assert_eq!(over(&mut talk, 3), Asked::Turn(Some("good day".into())));
         talk.learn(Event::Digit('1'));
         talk.learn(Event::Digit('2'));
-        assert_eq!(over(&mut talk, 4), Asked::Digit('1'));
-        assert_eq!(over(&mut talk, 5), Asked::Digit('2'));
+        assert_eq!(over(&mut talk, 4), Asked::Digit('1', None));
+        assert_eq!(over(&mut talk, 5), Asked::Digit('2', None));
         talk.learn(Event::Silence { count: 2 });
         assert_eq!(over(&mut talk, 6), Asked::Silence(2));
         let returned = |after: &str| Event::Returned {
@@ -465,10 +495,45 @@ mod tests {
     }
 
     #[test]
+    fn what_he_said_before_a_key_is_told_with_it_or_in_the_history() {
+        let partial = |turn, text: &str| Event::Partial {
+            turn,
+            text: text.into(),
+        };
+        let mut talk = conversation();
+        talk.learn(partial(1, "an"));
+        talk.learn(Event::Digit('#'));
+        talk.learn(partial(1, "Ann"));
+        let asked = over(&mut talk, 1);
+        assert_eq!(asked, Asked::Digit('#', Some("Ann".into())));
+        let first = body(&mut talk, 1, &asked);
+        assert_eq!(
+            (&first["text"], &first["history"]),
+            (&json!("Ann"), &json!([]))
+        );
+        talk.learn(partial(1, "Ann Smith."));
+        talk.learn(Event::Digit('1'));
+        let asked = over(&mut talk, 2);
+        let second = body(&mut talk, 2, &asked);
+        assert_eq!(second["text"], Value::Null);
+        talk.learn(partial(2, "Yes."));
+        let third = body(&mut talk, 3, &Asked::End);
+        let told = [
+            json!({"caller": "Ann Smith."}),
+            json!({"digit": "#"}),
+            json!({"caller": "Yes."}),
+            json!({"digit": "1"}),
+        ];
+        assert_eq!(second["history"], json!(told[..2]));
+        assert_eq!(third["history"], json!(told));
+        assert_eq!(talk.history_bytes, "Ann Smith.#Yes.1".len());
+    }
+
+    #[test]
     fn only_what_is_wanted_is_posted_and_turns_always_are() {
         let few = events(&["silence"]);
         assert!(Asked::Turn(None).is_wanted(&few) && Asked::Silence(1).is_wanted(&few));
-        for other in [Asked::Start, Asked::Digit('1'), Asked::End] {
+        for other in [Asked::Start, Asked::Digit('1', None), Asked::End] {
             assert!(!other.is_wanted(&few), "{other:?}");
         }
         let mut talk = Conversation::new(CallInfo::default(), String::new(), &few);
@@ -499,7 +564,7 @@ mod tests {
         talk.answered(2, "Where to?".into());
         talk.speaks("es");
         talk.set("car", "9").unwrap();
-        let third = body(&mut talk, 3, &Asked::Digit('#'));
+        let third = body(&mut talk, 3, &Asked::Digit('#', None));
         assert_eq!(third["history"].as_array().unwrap().len(), 3);
         assert_eq!(
             (&third["language"], &third["variables"]["car"]),

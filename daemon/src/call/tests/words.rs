@@ -115,6 +115,40 @@ fn the_answer_waits_for_the_words() {
     );
 }
 
+/// What the responder is told of the words so far, with the turn.
+fn told(world: &World) -> Vec<(u32, &str)> {
+    let told = world.log.iter().filter_map(|(_, output)| match output {
+        Output::SaidSoFar { turn, text } => Some((*turn, text.as_str())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn what_he_said_before_a_key_is_told_with_it_and_when_it_comes_later() {
+    let keyed = || Settings {
+        takes_digits: true,
+        ..reader()
+    };
+    let world = chart(keyed())
+        .words([('a', "my name"), ('B', "My name is Ann.")])
+        .shows("~#r")
+        .plays(
+            "
+            caller  ..sssss..5...................
+            words   .....a.........B.............
+            bot     ...........11111111..........
+            log          ~   #     ~
+            log              ~
+            log              r
+            ",
+        );
+    assert_eq!(
+        told(&world),
+        [(1, "my name"), (1, "my name"), (1, "My name is Ann.")]
+    );
+}
+
 #[test]
 fn words_that_were_final_in_the_pause_are_not_awaited() {
     let world = chart(reader()).words([('A', "yes")]).plays(
