@@ -57,6 +57,26 @@ fn check_says_which_plugin_could_not_check_its_keys() {
 }
 
 #[test]
+fn check_says_which_languages_a_voice_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let voice = "[voices.other]\nplugin = \"pico\"\nlanguage = \"ja-JP\"\n";
+    std::fs::write(&path, format!("{CONFIG}\n{voice}")).unwrap();
+    let mut check = Command::new(binary());
+    check.args(["check", "--config"]).arg(&path);
+    let said = check.env_remove("RUST_LOG").output().unwrap();
+    let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+    assert_eq!(said.status.code(), Some(78), "{text}");
+    let place =
+        "config.toml:32:12: voices.other.language: the plugin \"pico\" does not know \"ja-JP\"";
+    assert!(text.contains(place), "{text}");
+    assert!(
+        text.contains("= it knows en-US, en-GB, es-ES, de-DE, fr-FR, it-IT"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_running_daemon_keeps_what_it_has_and_answers_meanwhile() {
     let edited = Edited::of(&config("fine"), |folder| {
         compile_plugin("checks", folder);

@@ -257,7 +257,7 @@ typedef struct vp_plugin {
   void (*stop)(void *stream);
 
   /* [any thread] Something by name that came after version 1, or NULL. May itself be NULL. Known: VP_CATALOG_ID,
-     VP_CHECK_ID. */
+     VP_LANGUAGES_ID, VP_CHECK_ID. */
   const void *(*extension)(const char *id);
 } vp_plugin;
 
@@ -270,6 +270,10 @@ typedef struct vp_catalog {
      holds a sentence. Never called for an instance that is closing. */
   int32_t (*list)(void *self, void (*put)(void *to, vp_bytes json), void *to, vp_error *error);
 } vp_catalog;
+
+/* Extension of a plugin: the languages that an instance can be told, in a vp_catalog whose `list` is asked whenever a
+   configuration is checked: no service is asked for it. The host refuses what is not among them. */
+#define VP_LANGUAGES_ID "languages/1"
 
 /* Extension of a plugin: what is wrong with a configuration, all of it, before anything is opened. Static. */
 #define VP_CHECK_ID "check/1"
@@ -348,6 +352,11 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *
  * The data of RETURNED: {"after": "transfer", "outcome": "completed"}; `after` is "transfer", "digits" or "stream" (it
  * broke and the caller is connected again), `outcome` is the carrier's word for how the transfer went.
+ *
+ * What is put for VP_LANGUAGES_ID: tags for each part, without it every language; "es" there stands for "es-MX" too, and
+ * the other way round:
+ *
+ *   { "tts": ["en-US", "es-ES"], "stt": ["en"] }
  *
  * What vp_catalog.list puts; `id` is what `[voices.NAME]` is given, every other member may be left out:
  *

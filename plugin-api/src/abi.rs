@@ -332,6 +332,10 @@ pub struct VpCatalog {
 /// What [`VpPlugin::extension`] is asked for to get a [`VpCatalog`].
 pub const CATALOG_ID: &str = "catalog/1";
 
+/// What [`VpPlugin::extension`] is asked for to get a [`VpCatalog`] whose `list` puts the languages that the opened plugin
+/// can be told, if these are not all. Asked for whenever a configuration is checked, so it asks no service.
+pub const LANGUAGES_ID: &str = "languages/1";
+
 /// The extension of a plugin that can say before it is opened what is wrong with a configuration, however much it is,
 /// and what would come of it: a pointer to this, static in the plugin. Its JSON is in the header.
 #[repr(C)]

@@ -10,11 +10,11 @@ use std::mem::size_of;
 use std::ptr;
 
 use schemars::JsonSchema;
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use crate::abi::{
     status, VpBytes, VpCatalog, VpCheck, VpCtx, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut,
-    ABI, CATALOG_ID, CHECK_ID,
+    ABI, CATALOG_ID, CHECK_ID, LANGUAGES_ID,
 };
 use crate::catalog::{Catalog, Checked};
 use crate::error::{Error, Result};
@@ -53,6 +53,12 @@ pub trait Role: 'static {
     /// What can be chosen from; waits for the instance's thread.
     fn catalog(_: &Self::Instance) -> Result<Catalog> {
         Ok(Catalog::default())
+    }
+    /// What the part is called for which [`Role::languages`] is worth asking.
+    const LANGUAGES: Option<&'static str> = None;
+    /// The languages it can be told; nothing if that is no matter.
+    fn languages(_: &Self::Instance) -> &[String] {
+        &[]
     }
     /// Whether [`Role::check`] is worth asking.
     const HAS_CHECK: bool = false;
@@ -252,6 +258,14 @@ unsafe extern "C" fn extension<L: Library>(id: *const c_char) -> *const c_void {
         };
     }
     /// As above.
+    struct Languages<L>(L);
+    impl<L: Library> Languages<L> {
+        const TABLE: &'static VpCatalog = &VpCatalog {
+            size: size_of::<VpCatalog>() as u32,
+            list: Some(languages::<L>),
+        };
+    }
+    /// As above.
     struct Checks<L>(L);
     impl<L: Library> Checks<L> {
         const TABLE: &'static VpCheck = &VpCheck {
@@ -264,6 +278,10 @@ unsafe extern "C" fn extension<L: Library>(id: *const c_char) -> *const c_void {
     match asked.map(CStr::to_bytes) {
         Some(id) if id == CATALOG_ID.as_bytes() && <L::Role as Role>::HAS_CATALOG => {
             let table: *const VpCatalog = Catalogs::<L>::TABLE;
+            table.cast()
+        }
+        Some(id) if id == LANGUAGES_ID.as_bytes() && <L::Role as Role>::LANGUAGES.is_some() => {
+            let table: *const VpCatalog = Languages::<L>::TABLE;
             table.cast()
         }
         Some(id) if id == CHECK_ID.as_bytes() && <L::Role as Role>::HAS_CHECK => {
@@ -320,6 +338,31 @@ unsafe extern "C" fn list<L: Library>(
         }
         // SAFETY: `error` is the host's, for the length of this call.
         failed => unsafe { refuse(error, failed) },
+    }
+}
+
+unsafe extern "C" fn languages<L: Library>(
+    this: *mut c_void,
+    put: VpPut,
+    to: *mut c_void,
+    _: *mut VpError,
+) -> i32 {
+    // SAFETY: made in `open` and not closed; shared only.
+    let Opened { instance, .. } = unsafe { &*this.cast::<Opened<L::Role>>() };
+    let listed = contain(|| {
+        let known = <L::Role as Role>::languages(instance);
+        match <L::Role as Role>::LANGUAGES {
+            Some(part) if !known.is_empty() => json!({ part: known }).to_string(),
+            _ => "{}".to_owned(),
+        }
+    });
+    match listed {
+        Ok(json) => {
+            // SAFETY: the host's function with the host's pointer; the bytes outlive the call.
+            unsafe { put(to, VpBytes::lend(json.as_bytes())) };
+            status::OK
+        }
+        Err(_) => status::PANIC,
     }
 }
 

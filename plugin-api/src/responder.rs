@@ -528,7 +528,7 @@ impl<R: Responder> Role for ResponderRole<R> {
             let run = async { plugin.run(call).await };
             on_call(&sid, attend("responder", run, &inbox, &host)).await;
         };
-        let worker = Worker::open(name, host, json, R::open, drive)?;
+        let worker = Worker::open(name, host, json, R::open, |_| Vec::new(), drive)?;
         Ok(Instance { worker, wants })
     }
 

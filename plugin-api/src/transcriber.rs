@@ -34,6 +34,12 @@ pub trait Transcriber: Send + Sync + Sized + 'static {
     /// Makes the instance; the host waits 10 seconds at most.
     fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>>;
 
+    /// The languages it can be told, as `en`: nothing unless it is not to be told any other. Asked once, when it is open. The
+    /// host refuses a configuration with another; `es` is also every `es-MX`.
+    fn languages(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Listens to one call until [`Listening::next`] says `None`. After that it has 5 seconds to finish.
     fn run(&self, call: Listening<Self::Settings>) -> impl Future<Output = Result<()>>;
 }
@@ -170,6 +176,7 @@ pub struct SttRole<T>(PhantomData<T>);
 
 impl<T: Transcriber> Role for SttRole<T> {
     const BIT: u64 = role::STT;
+    const LANGUAGES: Option<&'static str> = Some("stt");
     type Instance = Worker<Listening<T::Settings>>;
     type Stream = Stream;
 
@@ -187,7 +194,11 @@ impl<T: Transcriber> Role for SttRole<T> {
             let run = async { plugin.run(call).await };
             on_call(&sid, attend("transcriber", run, &inbox, &host)).await;
         };
-        Worker::open(name, host, json, T::open, drive)
+        Worker::open(name, host, json, T::open, T::languages, drive)
+    }
+
+    fn languages(instance: &Self::Instance) -> &[String] {
+        &instance.languages
     }
 
     fn start(

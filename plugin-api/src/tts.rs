@@ -47,6 +47,12 @@ pub trait Tts: Send + Sync + Sized + 'static {
     /// than in the first call.
     fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>>;
 
+    /// The languages it can be told, as `en-GB`: nothing unless it is not to be told any other. Asked once, when it is open.
+    /// The host refuses a voice with another; `es-ES` is also `es` and every `es-MX`.
+    fn languages(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A call with this voice has started: a good moment to make connections. Runs beside the first `speak`.
     fn warm(&self, _voice: &Self::Voice) -> impl Future<Output = ()> {
         async {}
@@ -193,6 +199,7 @@ pub struct Start<V> {
 impl<T: Tts> Role for TtsRole<T> {
     const BIT: u64 = role::TTS;
     const HAS_CATALOG: bool = true;
+    const LANGUAGES: Option<&'static str> = Some("tts");
     type Instance = Worker<Ask<T::Voice>>;
     type Stream = Stream;
 
@@ -205,7 +212,7 @@ impl<T: Tts> Role for TtsRole<T> {
 
     fn open(name: &'static str, host: Host, json: &[u8]) -> Result<Self::Instance> {
         let line = host.clone();
-        Worker::open(name, host, json, T::open, move |plugin, ask| {
+        let drive = move |plugin: Arc<T>, ask| {
             let line = line.clone();
             async move {
                 match ask {
@@ -216,7 +223,8 @@ impl<T: Tts> Role for TtsRole<T> {
                     Ask::Catalog(answer) => list(&*plugin, &answer).await,
                 }
             }
-        })
+        };
+        Worker::open(name, host, json, T::open, T::languages, drive)
     }
 
     fn start(
@@ -237,6 +245,10 @@ impl<T: Tts> Role for TtsRole<T> {
         let stream = Stream(inbox.clone());
         instance.start(Ask::Stream(Start { inbox, info, voice }))?;
         Ok(stream)
+    }
+
+    fn languages(instance: &Self::Instance) -> &[String] {
+        &instance.languages
     }
 
     fn catalog(instance: &Self::Instance) -> Result<Catalog> {

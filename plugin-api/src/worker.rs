@@ -36,16 +36,19 @@ pub struct Worker<S> {
     /// Unbounded, but the host bounds the calls, and each puts in one thing in its life.
     starts: Option<mpsc::UnboundedSender<S>>,
     thread: Option<JoinHandle<()>>,
+    /// What the instance said of its languages when it was made.
+    pub(crate) languages: Vec<String>,
 }
 
 impl<S: Send + 'static> Worker<S> {
     /// Makes the instance on a new thread out of its configuration, and waits for it. `drive` is what happens to each
-    /// stream.
+    /// stream; `languages` what the instance can be told, nothing if that is no matter.
     pub(crate) fn open<C, P, O, D>(
         name: &str,
         host: Host,
         json: &[u8],
         open: impl FnOnce(C, Host) -> O + Send + 'static,
+        languages: impl FnOnce(&P) -> Vec<String> + Send + 'static,
         drive: impl Fn(Arc<P>, S) -> D + Send + 'static,
     ) -> Result<Worker<S>>
     where
@@ -59,7 +62,9 @@ impl<S: Send + 'static> Worker<S> {
         let open = move || async move {
             let read = config(&json.0);
             drop(json);
-            open(read?, line).await
+            let plugin = open(read?, line).await?;
+            let languages = languages(&plugin);
+            Ok((plugin, languages))
         };
         let (starts, streams) = mpsc::unbounded_channel();
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
@@ -83,12 +88,16 @@ impl<S: Send + 'static> Worker<S> {
         let mut worker = Worker {
             starts: Some(starts),
             thread: Some(thread),
+            languages: Vec::new(),
         };
         let made = answered
             .recv()
             .unwrap_or_else(|_| Err("the plugin's thread ended while it opened".into()));
         match made {
-            Ok(()) => Ok(worker),
+            Ok(languages) => {
+                worker.languages = languages;
+                Ok(worker)
+            }
             Err(why) => {
                 worker.join();
                 Err(why)
@@ -128,27 +137,29 @@ impl<S> Drop for Worker<S> {
 fn run<P, S, O, D>(
     runtime: &Runtime,
     open: impl FnOnce() -> O,
-    told: impl FnOnce(Result<()>) -> bool,
+    told: impl FnOnce(Result<Vec<String>>) -> bool,
     mut streams: mpsc::UnboundedReceiver<S>,
     drive: impl Fn(Arc<P>, S) -> D,
 ) where
     P: 'static,
-    O: Future<Output = Result<P>>,
+    O: Future<Output = Result<(P, Vec<String>)>>,
     D: Future<Output = ()> + 'static,
 {
     let local = LocalSet::new();
     local.block_on(runtime, async {
         let made = Contained::new(async { open().await }).await;
         let plugin = match made.unwrap_or_else(|panic| Err(Error::panicked(&panic))) {
-            Ok(plugin) => Arc::new(plugin),
+            Ok((plugin, languages)) => {
+                if !told(Ok(languages)) {
+                    return;
+                }
+                Arc::new(plugin)
+            }
             Err(why) => {
                 told(Err(why));
                 return;
             }
         };
-        if !told(Ok(())) {
-            return;
-        }
         let mut tasks = JoinSet::new();
         while let Some(stream) = next_stream(&mut streams, &mut tasks).await {
             tasks.spawn_local(drive(plugin.clone(), stream));

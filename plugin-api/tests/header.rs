@@ -166,6 +166,7 @@ fn failures_and_extensions_have_the_same_names_on_both_sides() {
         .map(|name| (format!("FAILURE_{}", name.to_uppercase()), *name))
         .collect();
     expected.push(("CATALOG_ID".to_owned(), CATALOG_ID));
+    expected.push(("LANGUAGES_ID".to_owned(), LANGUAGES_ID));
     expected.push(("CHECK_ID".to_owned(), CHECK_ID));
     let expected: Vec<(&str, &str)> = expected
         .iter()

@@ -27,6 +27,10 @@ impl Transcriber for Counter {
         Ok(Counter)
     }
 
+    fn languages(&self) -> Vec<String> {
+        vec!["en".to_owned(), "es-MX".to_owned()]
+    }
+
     async fn run(&self, mut call: Listening<Settings>) -> Result<()> {
         let mut heard = 0;
         while let Some(what) = call.next().await {
@@ -54,6 +58,14 @@ impl Transcriber for Counter {
 voice_plugin::export!(stt: Counter);
 
 const INFO: &str = r#"{"format":{"encoding":"mulaw","rate":8000},"settings":{"unit":"bytes"}}"#;
+
+#[test]
+fn it_says_which_languages_it_can_be_told() {
+    let plugin = open(plugin_table(), "").unwrap();
+    let languages = plugin.languages().unwrap();
+    assert_eq!(languages.as_deref(), Ok(r#"{"stt":["en","es-MX"]}"#));
+    assert_eq!(plugin.catalog(), None);
+}
 
 #[test]
 fn words_come_back_under_their_turn() {

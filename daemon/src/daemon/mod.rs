@@ -4,6 +4,7 @@
 //! another agent whose plugin cannot be loaded is left out, loudly, and its numbers hear the fallback sentence.
 
 mod borrowed;
+mod languages;
 mod left;
 mod plugins;
 mod resolved;

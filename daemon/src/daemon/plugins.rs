@@ -6,6 +6,7 @@
 //! ```
 
 use super::StartError;
+use super::languages::wrong_languages;
 use super::roles::wrong_roles;
 use crate::config::{self, Config, Problem, Problems, Setup, Sheet};
 use crate::plugin::{Generation, Library, LoadError, checkup};
@@ -45,8 +46,8 @@ impl Before<'_> {
 /// keys are secret. Blocks: libraries are read, and plugins may take their time to open.
 ///
 /// # Errors
-/// Plugins named for a part they do not play, and keys that a plugin's own schema refuses: mistakes in the file, each
-/// with its place. Nothing was opened then.
+/// Plugins named for a part they do not play, keys that a plugin's own schema refuses, and languages that an opened plugin
+/// does not know: mistakes in the file, each with its place. Nothing new is open then.
 pub(super) fn open_plugins(
     config: &mut Config,
     state: &Path,
@@ -70,11 +71,14 @@ pub(super) fn open_plugins(
             Err(why) => drop(failed.insert(name, why)),
         }
     }
-    Ok(Opened {
-        plugins,
-        failed,
-        drawings,
-    })
+    match wrong_languages(config, &plugins) {
+        wrong if wrong.is_empty() => Ok(Opened {
+            plugins,
+            failed,
+            drawings,
+        }),
+        wrong => Err(Problems(wrong)),
+    }
 }
 
 /// One plugin, and what it draws of its keys; or why there is none, in words.

@@ -262,26 +262,32 @@ pub enum CheckProblem {
 #[non_exhaustive]
 pub enum CatalogError {
     /// It said so, panicked, or put something that is no list.
-    #[error("plugin {name} cannot list its voices: {said}")]
+    #[error("plugin {name} cannot list its {what}: {said}")]
     Refused {
         /// The plugin's name in the configuration.
         name: String,
+        /// Voices or languages.
+        what: &'static str,
         /// Its sentence.
         said: String,
     },
     /// It did not return. The thread it blocks is left to it.
-    #[error("plugin {name} did not list its voices within {secs} s: is its maker unreachable?")]
+    #[error("plugin {name} did not list its {what} within {secs} s: is its maker unreachable?")]
     Overrun {
         /// The plugin's name in the configuration.
         name: String,
+        /// As above.
+        what: &'static str,
         /// The deadline.
         secs: u64,
     },
     /// No thread to ask it on.
-    #[error("plugin {name} was not asked for its voices, no thread could be started: {cause}")]
+    #[error("plugin {name} was not asked for its {what}, no thread could be started: {cause}")]
     Thread {
         /// The plugin's name in the configuration.
         name: String,
+        /// As above.
+        what: &'static str,
         /// Why not.
         cause: io::Error,
     },

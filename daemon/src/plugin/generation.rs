@@ -6,7 +6,7 @@ use super::crash;
 use super::deadline::{self, NoResult};
 use super::error::{CatalogError, OpenError, OpenProblem, StartError};
 use super::host::{Ctx, HOST, TARGET};
-use super::library::{Collected, Library, collect};
+use super::library::{Collected, Library, List, collect};
 use super::out;
 use super::stream::Stream;
 use super::watch::{Health, Watched};
@@ -194,8 +194,22 @@ impl Generation {
     /// What can be chosen from, as the plugin says it: the JSON of the contract's `catalog/1`; `None` if the plugin lists
     /// nothing. Blocks up to [`CATALOG_DEADLINE`]: not for media threads.
     pub fn catalog(self: &Arc<Self>) -> Result<Option<Value>, CatalogError> {
+        self.listed("voices", self.library.table().list)
+    }
+
+    /// The languages it can be told, as the plugin says it: the JSON of the contract's `languages/1`, `None` if it has no
+    /// such extension. Blocks as [`Generation::catalog`] does.
+    pub fn languages(self: &Arc<Self>) -> Result<Option<Value>, CatalogError> {
+        self.listed("languages", self.library.table().languages)
+    }
+
+    fn listed(
+        self: &Arc<Self>,
+        what: &'static str,
+        list: Option<List>,
+    ) -> Result<Option<Value>, CatalogError> {
         let name = self.name().to_owned();
-        let Some(list) = self.library.table().list else {
+        let Some(list) = list else {
             return Ok(None);
         };
         // Held by the thread that asks, so that the instance is not closed under it.
@@ -217,6 +231,7 @@ impl Generation {
         };
         let refused = |said| CatalogError::Refused {
             name: name.clone(),
+            what,
             said,
         };
         match deadline::call(&thread_name("list", &name), CATALOG_DEADLINE, work, drop) {
@@ -227,9 +242,10 @@ impl Generation {
             Ok(Err(Answer { said, .. })) => Err(refused(said)),
             Err(NoResult::Overrun) => Err(CatalogError::Overrun {
                 name,
+                what,
                 secs: CATALOG_DEADLINE.as_secs(),
             }),
-            Err(NoResult::Thread(cause)) => Err(CatalogError::Thread { name, cause }),
+            Err(NoResult::Thread(cause)) => Err(CatalogError::Thread { name, what, cause }),
         }
     }
 

@@ -18,8 +18,8 @@ use std::ptr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use voice_plugin::abi::{
-    ABI, CATALOG_ID, CHECK_ID, ENTRY_SYMBOL, VpBytes, VpCatalog, VpCheck, VpCtx, VpEntry, VpError,
-    VpEvent, VpHost, VpOut, VpPlugin, VpPut, role, status,
+    ABI, CATALOG_ID, CHECK_ID, ENTRY_SYMBOL, LANGUAGES_ID, VpBytes, VpCatalog, VpCheck, VpCtx,
+    VpEntry, VpError, VpEvent, VpHost, VpOut, VpPlugin, VpPut, role, status,
 };
 
 /// How long constructors, the entry and `describe` may take together.
@@ -71,6 +71,8 @@ pub(crate) struct Table {
     pub(crate) stop: unsafe extern "C" fn(*mut c_void),
     /// Of the extension `catalog/1`; none if the plugin has no such extension.
     pub(crate) list: Option<List>,
+    /// Of the extension `languages/1`, as above.
+    pub(crate) languages: Option<List>,
     /// Of the extension `check/1`, as above.
     pub(crate) check: Option<Check>,
 }
@@ -303,7 +305,9 @@ unsafe fn read(table: *const VpPlugin, place: &'static Place) -> Result<Face, Lo
         send: required!(send),
         stop: required!(stop),
         // SAFETY: the size was read above.
-        list: unsafe { list(table, size as usize) },
+        list: unsafe { list(table, size as usize, CATALOG_ID) },
+        // SAFETY: as above.
+        languages: unsafe { list(table, size as usize, LANGUAGES_ID) },
         // SAFETY: as above.
         check: unsafe { check(table, size as usize) },
     };
@@ -350,13 +354,13 @@ unsafe fn text(at: *const c_char, member: &'static str) -> Result<String, LoadPr
         .map_err(|_| LoadProblem::BadText(member))
 }
 
-/// The function behind the extension `catalog/1`, if the plugin has it.
+/// The function behind the extension `catalog/1` or `languages/1`, if the plugin has it.
 ///
 /// # Safety
 /// `table` is a whole table of our ABI, of `size` bytes.
-unsafe fn list(table: *const VpPlugin, size: usize) -> Option<List> {
+unsafe fn list(table: *const VpPlugin, size: usize, id: &str) -> Option<List> {
     // SAFETY: passed on.
-    let catalog = unsafe { extension(table, size, CATALOG_ID) }?.cast::<VpCatalog>();
+    let catalog = unsafe { extension(table, size, id) }?.cast::<VpCatalog>();
     // SAFETY: the contract makes it a static table that begins with its size.
     let size = unsafe { (&raw const (*catalog).size).read() };
     if (size as usize) < offset_of!(VpCatalog, list) + size_of::<Option<List>>() {

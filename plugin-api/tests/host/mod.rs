@@ -299,13 +299,22 @@ pub fn host_of_another_version(size: u32, abi: u32) -> &'static VpHost {
 impl Opened {
     /// What can be chosen from, as the extension puts it; `None` when there is no such extension.
     pub fn catalog(&self) -> Option<Result<String, String>> {
+        self.listed(CATALOG_ID)
+    }
+
+    /// The languages it can be told, likewise.
+    pub fn languages(&self) -> Option<Result<String, String>> {
+        self.listed(LANGUAGES_ID)
+    }
+
+    fn listed(&self, id: &str) -> Option<Result<String, String>> {
         unsafe extern "C" fn put(to: *mut c_void, json: VpBytes) {
             // SAFETY: `to` is the string below; the bytes are lent.
             unsafe { (*to.cast::<String>()).push_str(std::str::from_utf8(json.bytes()).unwrap()) }
         }
         // SAFETY: an id is lent for the call; what is answered is static and of this type, by contract.
         let found = unsafe {
-            let id = std::ffi::CString::new(CATALOG_ID).unwrap();
+            let id = std::ffi::CString::new(id).unwrap();
             self.table.extension.unwrap()(id.as_ptr())
                 .cast::<VpCatalog>()
                 .as_ref()

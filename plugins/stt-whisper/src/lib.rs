@@ -29,7 +29,7 @@ use voice_plugin::prelude::*;
 pub use file::FileError;
 pub use model::{Model, SAMPLE_RATE, Stopped, Text, WINDOW_SECS, Watch};
 pub use pool::QUEUE_MAX_JOBS_PER_THREAD;
-pub use settings::{Config, Settings};
+pub use settings::Config;
 pub use stretch::{PIECE_MAX_SECS, STRETCH_MAX_SECS};
 
 use pool::{Hears, Outcome, Pool};
@@ -56,7 +56,7 @@ impl Hears for Model {
 
 impl Transcriber for Whisper {
     type Config = Config;
-    type Settings = Settings;
+    type Settings = Nothing;
     const ACCEPTS: &'static [Format] = sound::ACCEPTS;
 
     /// Reads the whole model, so that a wrong file is found now and not in the first call.
@@ -78,9 +78,15 @@ impl Transcriber for Whisper {
         Ok(Whisper { model, pool, host })
     }
 
-    async fn run(&self, mut call: Listening<Settings>) -> Result<()> {
-        let agents = call.language().to_owned();
-        let language = call.settings().language(&agents).map(str::to_owned);
+    /// And `auto`, for which a model of English alone has to find out nothing.
+    fn languages(&self) -> Vec<String> {
+        let mut known = self.model.languages();
+        known.push(settings::AUTO.to_owned());
+        known
+    }
+
+    async fn run(&self, mut call: Listening<Nothing>) -> Result<()> {
+        let language = settings::expected(call.language()).map(str::to_owned);
         if let Some(language) = language.as_deref().filter(|l| !self.model.knows(l)) {
             return Err(Error::named(
                 "bad_request",

@@ -1,4 +1,5 @@
-//! The keys: of the plugin and of each transcriber, with their defaults and limits.
+//! The keys of the plugin, with their defaults and limits, and what a call's language means. A transcriber has none but the
+//! host's own.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -31,23 +32,12 @@ impl Config {
     }
 }
 
-/// Keys of `[transcribers.NAME]`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The language spoken, as `en` or `es`; `auto` to find out at each turn. Without it: the agent's.
-    language: String,
-}
+/// What `language` says where it is to be found out at each turn.
+pub(crate) const AUTO: &str = "auto";
 
-impl Settings {
-    /// What to expect in a call whose agent speaks `agents`; `None` to find out.
-    pub(crate) fn language<'a>(&'a self, agents: &'a str) -> Option<&'a str> {
-        match (self.language.as_str(), agents) {
-            ("auto", _) | ("", "") => None,
-            ("", agents) => Some(agents),
-            (language, _) => Some(language),
-        }
-    }
+/// What to expect in a call of this language, which is the transcriber's or the agent's; `None` to find out.
+pub(crate) fn expected(language: &str) -> Option<&str> {
+    (!language.is_empty() && language != AUTO).then_some(language)
 }
 
 /// A number of threads, 1 by default.
@@ -110,16 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn language_is_the_transcribers_else_the_agents() {
-        let table = [
-            ("", "", None),
-            ("", "es-MX", Some("es-MX")),
-            ("fr", "es-MX", Some("fr")),
-            ("auto", "es-MX", None),
-        ];
-        for (own, agents, expected) in table {
-            let settings: Settings = from_value(json!({ "language": own })).unwrap();
-            assert_eq!(settings.language(agents), expected);
+    fn a_language_is_expected_unless_it_is_to_be_found_out() {
+        for (language, expects) in [("", None), ("auto", None), ("es-MX", Some("es-MX"))] {
+            assert_eq!(expected(language), expects);
         }
     }
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use voice_plugin::abi::{flag, kind, role};
 
 const S16: &str = r#"{"format":{"encoding":"s16le","rate":16000},"language":"en"}"#;
-const MULAW: &str = r#"{"format":{"encoding":"mulaw","rate":8000},"settings":{"language":"es"}}"#;
+const MULAW: &str = r#"{"format":{"encoding":"mulaw","rate":8000},"language":"es"}"#;
 
 fn model() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -84,6 +84,14 @@ fn every_stretch_has_one_text_and_silence_an_empty_one() {
     let watch = stream.stop();
     drop(plugin);
     watch.assert_released_once();
+}
+
+#[test]
+fn the_weights_say_which_languages_there_are() {
+    let folder = model();
+    let plugin = opened(folder.path()).unwrap();
+    let languages = plugin.languages().unwrap();
+    assert_eq!(languages.as_deref(), Ok(r#"{"stt":["en","es","auto"]}"#));
 }
 
 #[test]

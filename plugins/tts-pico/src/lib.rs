@@ -119,6 +119,10 @@ impl Tts for Pico {
         Ok(Pico::new(&config)?)
     }
 
+    fn languages(&self) -> Vec<String> {
+        VoiceName::ALL.map(|name| name.as_str().to_owned()).into()
+    }
+
     async fn warm(&self, voice: &Voice) {
         // The language is not told here; a voice chosen by it is loaded when it first speaks.
         self.pool.warm(voice.name(""));

@@ -96,6 +96,17 @@ impl Vocabulary {
         languages
     }
 
+    /// The same as codes, in order.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let codes = self
+            .signals
+            .keys()
+            .filter(|name| self.language(name).is_some());
+        let mut codes: Vec<String> = codes.cloned().collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// The text that tokens stand for; signals and unknown ones are left out.
     pub(crate) fn text(&self, tokens: &[Token]) -> String {
         let written = tokens
@@ -161,6 +172,7 @@ mod tests {
     fn languages_are_found_by_their_code() {
         let vocabulary = Vocabulary::from_lines(LINES).unwrap();
         assert_eq!(vocabulary.languages(), [7, 8]);
+        assert_eq!(vocabulary.codes(), ["en", "es"]);
         for (code, token) in [
             ("es", Some(8)),
             ("es-MX", Some(8)),

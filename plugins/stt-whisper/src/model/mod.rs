@@ -124,6 +124,14 @@ impl Model {
         self.multilingual
     }
 
+    /// The languages it can be told to expect, as codes.
+    pub fn languages(&self) -> Vec<String> {
+        match self.multilingual {
+            true => self.vocabulary.codes(),
+            false => vec!["en".to_owned()],
+        }
+    }
+
     /// Whether it can be told to expect this language.
     pub fn knows(&self, language: &str) -> bool {
         match self.multilingual {
