@@ -15,6 +15,8 @@ use crate::page::{Keys, Page, Text};
 pub(crate) const GIVEN: [&str; 6] = ["call", "caller", "called", "language", "outcome", "error"];
 /// What the carrier's webhook was given for the call: `parameter.NAME`.
 pub(crate) const PARAMETER: &str = "parameter.";
+/// Where the caller is, for the flow of this name: `flow.NAME`.
+pub(crate) const PLACE: &str = "flow.";
 
 /// Reachability and loops. Only for a flow whose labels all lead somewhere.
 pub(crate) fn graph(flow: &Flow, page: &Page<'_>) {
@@ -196,7 +198,11 @@ pub(crate) fn own_name(name: &Text, keys: &Keys<'_>) {
             name.line,
             format!("has {:?}, which is no name of a variable", name.text),
         );
-    } else if GIVEN.contains(&name.text.as_str()) || name.text.starts_with(PARAMETER) {
+    } else if GIVEN.contains(&name.text.as_str())
+        || [PARAMETER, PLACE]
+            .iter()
+            .any(|own| name.text.starts_with(own))
+    {
         keys.wrong(
             name.line,
             format!("sets `{}`, which is the call's own", name.text),

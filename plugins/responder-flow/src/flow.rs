@@ -22,6 +22,8 @@ pub(crate) struct Flow {
     pub(crate) nodes: Vec<Node>,
     /// So often in a row nobody may speak or be understood, across all nodes; then the call ends.
     pub(crate) patience: u32,
+    /// The variable that keeps where the caller is, if a flow that comes to the call again is to go on there.
+    pub(crate) place: Option<String>,
 }
 
 /// One step.

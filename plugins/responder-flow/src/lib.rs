@@ -117,12 +117,13 @@ impl Responder for FlowResponder {
         for (name, value) in call.variables() {
             given.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        let walk = Walk::new(Arc::clone(&self.flow), call.language(), given);
+        let mut walk = Walk::new(Arc::clone(&self.flow), call.language(), given);
+        let begun = walk.resume();
         let mut visit = Visit {
             desk: self,
             call,
             walk,
-            begun: false,
+            begun,
             owed: VecDeque::new(),
             recording: None,
             before: None,

@@ -19,7 +19,7 @@ use crate::flow::{Flow, Kind, Node, NodeId, Prompt, Template, is_name};
 use crate::near::did_you_mean;
 use crate::page::{Keys, Page, Problem, Text};
 use leaves::{template, values};
-use top::{languages, variables, voices};
+use top::{languages, place, variables, voices};
 
 /// Most nodes of a flow.
 const NODES_MOST: usize = 500;
@@ -84,6 +84,7 @@ impl<'p> Reader<'p> {
         let languages = languages(&mut root);
         let start = root.required("start", "the label that a call begins at");
         let patience = root.number("patience", 1..=100, 12);
+        let place = place(&mut root);
         let voices = voices(&mut root, &languages);
         let variables = variables(&mut root);
         let mut places = Vec::new();
@@ -150,6 +151,7 @@ impl<'p> Reader<'p> {
             start,
             nodes,
             patience: u32::try_from(patience).unwrap_or(u32::MAX),
+            place,
         };
         check::variables(&flow, page);
         check::numbers(&flow, page);

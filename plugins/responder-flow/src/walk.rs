@@ -16,7 +16,7 @@ use std::sync::Arc;
 use voice_plugin::abi::limit;
 use voice_plugin::dial::{DIALABLE, is_dialable};
 
-use crate::flow::{Collect, Flow, Kind, Menu, NodeId, Patience, Prompt, keys_of};
+use crate::flow::{Collect, Flow, Kind, Menu, Node, NodeId, Patience, Prompt, keys_of};
 use crate::words;
 
 /// Nodes walked through in one call; a caller who presses keys for hours is thanked and let go.
@@ -143,6 +143,24 @@ impl Walk {
         self.speak(self.language);
         self.go(self.flow.start);
         std::mem::take(&mut self.out)
+    }
+
+    /// The flow comes to a call in which a flow of its name was before: it goes on at the menu or number where the caller was
+    /// asked something, if that is still there. What he says next is the answer.
+    pub(crate) fn resume(&mut self) -> bool {
+        let flow = Arc::clone(&self.flow);
+        let kept = flow
+            .place
+            .as_ref()
+            .and_then(|place| self.variables.get(place));
+        let asks = |node: &Node| matches!(node.kind, Kind::Menu(_) | Kind::Collect(_));
+        let mut nodes = flow.nodes.iter();
+        let at = nodes.position(|node| Some(&node.label) == kept && asks(node));
+        if let Some(at) = at {
+            self.at = at;
+            self.waits = Waits::Caller;
+        }
+        at.is_some()
     }
 
     /// Something happened.
@@ -292,6 +310,7 @@ impl Walk {
                     case.map_or(choose.otherwise, |(_, to)| *to)
                 }
                 Kind::Menu(Menu { patience, .. }) | Kind::Collect(Collect { patience, .. }) => {
+                    self.keep_place();
                     return self.listen(patience);
                 }
                 Kind::Voicemail(voicemail) => {
@@ -357,6 +376,16 @@ impl Walk {
             self.label()
         )));
         self.out.push(Action::HangUp);
+    }
+
+    fn keep_place(&mut self) {
+        let flow = Arc::clone(&self.flow);
+        if let Some(place) = &flow.place {
+            let label = &flow.nodes[self.at].label;
+            if self.variables.get(place) != Some(label) {
+                self.set(place, label.clone());
+            }
+        }
     }
 
     fn listen(&mut self, patience: &Patience) {

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::check;
+use crate::flow::is_name;
 use crate::near::did_you_mean;
 use crate::page::Keys;
+
+/// Longest name for `resume`: with what stands before it no longer than a variable's name may be.
+const RESUME_BYTES: usize = 40;
 
 pub(super) fn languages(root: &mut Keys<'_>) -> Vec<String> {
     let mut languages: Vec<String> = Vec::new();
@@ -65,4 +69,17 @@ pub(super) fn variables(root: &mut Keys<'_>) -> BTreeMap<String, String> {
         }
     }
     variables
+}
+
+/// The variable for `resume`: `flow.` and the name that is told there.
+pub(super) fn place(root: &mut Keys<'_>) -> Option<String> {
+    let name = root.text("resume")?;
+    if name.text.contains('.') || name.text.len() > RESUME_BYTES || !is_name(&name.text) {
+        let text = format!(
+            "has {:?} as `resume`: up to {RESUME_BYTES} letters, digits, `_` and `-`",
+            name.text
+        );
+        root.wrong(name.line, text);
+    }
+    Some(format!("{}{}", check::PLACE, name.text))
 }
