@@ -429,10 +429,10 @@ impl Leg {
             }
             Note::Failed {
                 step: "transcriber",
-                ..
+                text,
             } => {
                 if let Some(listener) = &mut self.listeners.transcriber {
-                    listener.failed(&self.visit.house, now);
+                    listener.failed(&self.visit.house, text, now);
                 }
             }
             _ => {}

@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
-use voice_plugin::abi::{flag, kind};
+use voice_plugin::abi::{failure, flag, kind};
 
 /// Sound kept for one who comes new: half a second, more than it takes to notice that somebody speaks.
 const RECENT_SAMPLES: usize = 4000;
@@ -412,10 +412,13 @@ impl Listener {
         }
     }
 
-    /// The core no longer waits for words that failed or are overdue, and nobody stands behind the one who owes them.
-    pub(super) fn failed(&mut self, house: &House, now: Instant) {
+    /// The core no longer waits for words that failed or are overdue, and nobody stands behind the one who owes them. Who is
+    /// only busy has said so at once, nobody has waited for him, and the next may find room: that is no reason to rest,
+    /// which would take the words from every call.
+    pub(super) fn failed(&mut self, house: &House, why: &str, now: Instant) {
         self.unanswered.retain(|u| !u.paused);
-        if let Some(asked) = &self.asked {
+        let busy = failure::name_of(why) == Some(failure::BUSY);
+        if let Some(asked) = self.asked.as_ref().filter(|_| !busy) {
             house.rests.failed_now(asked, now);
         }
     }

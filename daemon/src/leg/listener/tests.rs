@@ -80,8 +80,12 @@ impl Rig {
 
     /// The core has waited long enough.
     fn failed(&mut self) {
-        self.listener
-            .failed(&self.stage.visit.house, self.stage.now);
+        self.failed_because("timeout: it gave no final words");
+    }
+
+    fn failed_because(&mut self, why: &str) {
+        let (house, now) = (&self.stage.visit.house, self.stage.now);
+        self.listener.failed(house, why, now);
     }
 
     /// Everything delivered so far, each in a word or two.
@@ -314,6 +318,20 @@ fn words_that_come_too_late_are_told_and_count_as_failures() {
         rig.delivered().last().map(String::as_str),
         Some("4 failed resting")
     );
+}
+
+#[test]
+fn who_is_busy_is_asked_again_however_often_he_is() {
+    let mut rig = Rig::new(json!({"mood": "fails"}), None);
+    rig.begin();
+    for stretch in 1..=10 {
+        rig.say(stretch);
+        assert_eq!(
+            rig.delivered().last(),
+            Some(&format!("{stretch} failed quota"))
+        );
+        rig.failed_because("busy: too many turns wait");
+    }
 }
 
 #[test]
