@@ -476,9 +476,9 @@ fn check_draws_a_flow_and_tells_every_mistake_with_its_line() {
     let (right, said) = checked(&flow);
     assert!(!right, "{said}");
     for line in [
-        "  the flow, line 3: say.a uses the variable `b`, which nothing sets\n",
-        "  the flow, line 5: say.a.next leads to `c`, and there is no such label; did you mean `a`?\n",
-        "  the flow, line 7: unknown key hang_up.bye.frim; did you mean `firm`?\n",
+        "/bad.toml:3: say.a uses the variable `b`, which nothing sets\n",
+        "/bad.toml:5: say.a.next leads to `c`, and there is no such label; did you mean `a`?\n",
+        "/bad.toml:7: unknown key hang_up.bye.frim; did you mean `firm`?\n",
     ] {
         assert!(said.contains(line), "{said}");
     }
@@ -503,7 +503,7 @@ fn a_saved_flow_is_in_force_for_the_next_call_unless_it_is_wrong() {
     until("the mistake is told", || {
         daemon
             .log()
-            .contains("line 5: hang_up.b is never reached")
+            .contains("flow.toml:5: hang_up.b is never reached")
             .then_some(())
     });
     assert_eq!(said(), ["One."]);

@@ -34,7 +34,7 @@ fn check_says_which_plugin_could_not_check_its_keys() {
     for (does, words) in [
         (
             "finds",
-            "it refuses its configuration:\n  line 3: no\n  line 4: no",
+            "it refuses its configuration:\n  no\n  gate, line 4: no",
         ),
         (
             "panics",

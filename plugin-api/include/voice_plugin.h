@@ -366,7 +366,10 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  * What vp_check.check puts; both members may be left out. With problems the plugin is not opened, and each is shown; the
  * drawing is what `voice-streamer check` shows of what would come of the configuration:
  *
- *   { "problems": ["line 3: the menu leads nowhere"], "drawing": "main\n  1 -> sales" }
+ *   { "problems": ["the menu leads nowhere"], "drawing": "main\n  1 -> sales" }
+ *
+ * A problem is a sentence, or {"key": "flow", "line": 3, "text": "the menu leads nowhere"}: line 3 of the text of that key
+ * of [plugins.NAME]. The host names the file if the text came from one.
  *
  * Ignore members that you do not know, and so does the host.
  */

@@ -46,10 +46,33 @@ pub struct CatalogModel {
 /// What a configuration comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
-    /// What is wrong with it, a sentence each; with any the plugin is not opened.
+    /// What is wrong with it; with any the plugin is not opened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
     /// What would come of it, for `voice-streamer check`; lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub drawing: String,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Problem {
+    /// A sentence.
+    Sentence(String),
+    /// The same about one line of a key whose text has many, such as `"${file:…}"`: the host names the file.
+    InText {
+        /// The key of `[plugins.NAME]`.
+        key: String,
+        /// The line of its text, from 1.
+        line: usize,
+        /// The sentence, without the place.
+        text: String,
+    },
+}
+
+impl From<String> for Problem {
+    fn from(sentence: String) -> Problem {
+        Problem::Sentence(sentence)
+    }
 }

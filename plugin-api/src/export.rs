@@ -296,7 +296,7 @@ unsafe extern "C" fn check<L: Library>(config: VpBytes, put: VpPut, to: *mut c_v
     // SAFETY: lent for the length of this call.
     let json = unsafe { config.bytes() };
     let wrong = |sentence: String| Checked {
-        problems: vec![sentence],
+        problems: vec![sentence.into()],
         ..Checked::default()
     };
     panics::watch();

@@ -107,7 +107,7 @@ mod worker;
 #[cfg(feature = "sdk")]
 pub mod prelude {
     pub use crate::abi::failure;
-    pub use crate::catalog::{Catalog, CatalogModel, CatalogVoice, Checked};
+    pub use crate::catalog::{Catalog, CatalogModel, CatalogVoice, Checked, Problem};
     pub use crate::error::{Error, Result};
     pub use crate::format::{Encoding, Format};
     pub use crate::host::{Host, Level};

@@ -21,9 +21,14 @@ impl Responder for Careful {
 
     fn check(config: &Config) -> Checked {
         assert!(config.lines < 1000, "so many lines were never thought of");
-        let problem = |line| format!("line {line} is below the first");
+        let below = |line| Problem::from(format!("line {line} is below the first"));
+        let over = (config.lines > 100).then(|| Problem::InText {
+            key: "lines".into(),
+            line: 101,
+            text: "too many".into(),
+        });
         Checked {
-            problems: (config.lines..0).map(problem).collect(),
+            problems: (config.lines..0).map(below).chain(over).collect(),
             drawing: "|".repeat(usize::try_from(config.lines).unwrap_or(0)),
         }
     }
@@ -65,6 +70,13 @@ fn a_check_draws_finds_mistakes_or_says_why_it_did_not_come_to_its_end() {
         (
             r#"{"lines":-1}"#,
             r#"{"problems":["line -1 is below the first"]}"#,
+        ),
+        (
+            r#"{"lines":101}"#,
+            &format!(
+                r#"{{"problems":[{{"key":"lines","line":101,"text":"too many"}}],"drawing":"{}"}}"#,
+                "|".repeat(101)
+            ),
         ),
     ] {
         assert_eq!(asked(config), (status::OK, answer.to_owned()), "{config}");

@@ -9,7 +9,7 @@ use super::StartError;
 use super::languages::wrong_languages;
 use super::roles::wrong_roles;
 use crate::config::{self, Config, Problem, Problems, Setup, Sheet};
-use crate::plugin::{Generation, Library, LoadError, checkup};
+use crate::plugin::{Found, Generation, Library, LoadError, checkup};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,9 @@ pub(super) fn open_plugins(
         let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
         let opened = match (kept, config.plugins.get(&name)) {
             (Some(kept), _) => Ok((kept, String::new())),
-            (None, Some(plugin)) => check_and_open(library, &name, &plugin.keys.to_string()),
+            (None, Some(plugin)) => {
+                check_and_open(config, library, &name, &plugin.keys.to_string())
+            }
             (None, None) => continue,
         };
         match opened {
@@ -83,6 +85,7 @@ pub(super) fn open_plugins(
 
 /// One plugin, and what it draws of its keys; or why there is none, in words.
 fn check_and_open(
+    config: &Config,
     library: Arc<Library>,
     name: &str,
     keys: &str,
@@ -90,7 +93,7 @@ fn check_and_open(
     // The name stands before it.
     let found = checkup(&library, name, keys).map_err(|error| format!("it {}", error.why))?;
     if !found.problems.is_empty() {
-        return Err(refused(&found.problems));
+        return Err(refused(config, name, &found.problems));
     }
     let opened =
         Generation::open(library, name, keys).map_err(|error| format!("it {}", error.why))?;
@@ -98,10 +101,17 @@ fn check_and_open(
 }
 
 /// All that a plugin finds wrong with its keys, a line each.
-fn refused(problems: &[String]) -> String {
+fn refused(config: &Config, name: &str, problems: &[Found]) -> String {
+    let line = |found: &Found| match found {
+        Found::Sentence(sentence) => format!("\n  {sentence}"),
+        Found::InText { key, line, text } => {
+            format!("\n  {}: {text}", config.line_of_text(name, key, *line))
+        }
+    };
+    let lines: String = problems.iter().map(line).collect();
     match problems {
-        [only] => format!("it refuses its configuration: {only}"),
-        _ => format!("it refuses its configuration:\n  {}", problems.join("\n  ")),
+        [Found::Sentence(only)] => format!("it refuses its configuration: {only}"),
+        _ => format!("it refuses its configuration:{lines}"),
     }
 }
 

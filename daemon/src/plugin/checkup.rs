@@ -17,10 +17,30 @@ use voice_plugin::abi::VpBytes;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Checkup {
-    /// What is wrong with it, a sentence each.
-    pub problems: Vec<String>,
+    /// What is wrong with it.
+    pub problems: Vec<Found>,
     /// What would come of it, for people; lines.
     pub drawing: String,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a problem is a sentence, or an object with `key`, `line` and `text`"
+)]
+pub enum Found {
+    /// A sentence.
+    Sentence(String),
+    /// A sentence about a line, from 1, of a key's text.
+    InText {
+        /// The key of `[plugins.NAME]`.
+        key: String,
+        /// The line.
+        line: usize,
+        /// The sentence.
+        text: String,
+    },
 }
 
 /// What the plugin configured under `config_name` says of its keys; nothing if it has no such extension. Blocks up to
@@ -91,7 +111,14 @@ mod tests {
         assert_eq!(asked("fine").unwrap().drawing, "main\n  1 -> sales");
         assert_eq!(
             asked("finds").unwrap().problems,
-            ["line 3: no", "line 4: no"]
+            [
+                Found::Sentence("no".into()),
+                Found::InText {
+                    key: "gate".into(),
+                    line: 4,
+                    text: "no".into()
+                }
+            ]
         );
         assert!(asked("puts nothing").unwrap().problems.is_empty());
         for (does, said) in [
@@ -103,7 +130,7 @@ mod tests {
             ),
             (
                 "puts numbers",
-                "what it put is not what the contract says: invalid type: integer",
+                "what it put is not what the contract says: a problem is a sentence",
             ),
             ("puts bytes", "what it put is not what the contract says: "),
             ("puts twice", "it was put 2 times, once is allowed"),

@@ -37,7 +37,7 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
-pub use checkup::{Checkup, checkup};
+pub use checkup::{Checkup, Found, checkup};
 pub use crash::name_who_crashes;
 pub use describe::{Describe, Encoding, Format};
 pub use error::{

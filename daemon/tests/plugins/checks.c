@@ -31,7 +31,7 @@ static int32_t check_(vp_bytes config, void (*put)(void *, vp_bytes), void *to) 
   if (!strcmp(does, "panics")) return VP_PANIC;
   if (!strcmp(does, "fails")) return VP_ERROR;
   if (!strcmp(does, "puts nothing")) return VP_OK;
-  if (!strcmp(does, "finds")) json = "{\"problems\":[\"line 3: no\",\"line 4: no\"]}";
+  if (!strcmp(does, "finds")) json = "{\"problems\":[\"no\",{\"key\":\"gate\",\"line\":4,\"text\":\"no\"}]}";
   if (!strcmp(does, "puts garbage")) json = "drawing: main";
   if (!strcmp(does, "puts numbers")) json = "{\"problems\":[1,2]}";
   if (!strcmp(does, "puts twice")) put(to, (vp_bytes){ (const uint8_t *)json, strlen(json) });

@@ -82,10 +82,7 @@ impl Responder for FlowResponder {
                 drawing: drawing::draw(&flow),
             },
             Err(problems) => Checked {
-                problems: problems
-                    .iter()
-                    .map(|problem| format!("the flow, {problem}"))
-                    .collect(),
+                problems: problems.into_iter().map(in_the_flow).collect(),
                 drawing: String::new(),
             },
         }
@@ -165,6 +162,15 @@ fn taken(config: &Config) -> core::result::Result<Flow, Vec<Problem>> {
             None => format!("the plugin {why}"),
         },
     }])
+}
+
+/// A mistake as the host is told it.
+fn in_the_flow(Problem { line, text }: Problem) -> voice_plugin::prelude::Problem {
+    voice_plugin::prelude::Problem::InText {
+        key: "flow".to_owned(),
+        line,
+        text,
+    }
 }
 
 /// As much as an error of `open` can hold; `check` has told the host all of it.
