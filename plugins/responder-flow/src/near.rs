@@ -3,13 +3,18 @@
 /// Longer words are near nothing: this bounds the work.
 const WORD_CHARS: usize = 64;
 
-/// The hint, with a space before it, or nothing: one slip in three letters is near.
+/// The hint, with a space before it, or nothing: one slip in three letters is near, and so is what only lacks its unit
+/// (`timeout` for `timeout_ms`).
 pub(crate) fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
     let limit = (word.chars().count() / 3).max(1);
+    let lacks_its_unit = |candidate: &str| {
+        let unit = candidate.strip_prefix(word);
+        unit.is_some_and(|unit| !word.is_empty() && unit.starts_with('_'))
+    };
     let near = known
         .into_iter()
         .map(|candidate| (slips(word, candidate), candidate))
-        .filter(|(slips, _)| *slips <= limit)
+        .filter(|(slips, candidate)| *slips <= limit || lacks_its_unit(candidate))
         .min();
     match near {
         Some((_, near)) => format!("; did you mean `{near}`?"),
@@ -35,6 +40,13 @@ mod tests {
         assert_eq!(did_you_mean("oprator", known), "; did you mean `operator`?");
         assert_eq!(did_you_mean("slaes", known), "; did you mean `sales`?");
         assert_eq!(did_you_mean("goodbye", known), "");
+        let keys = ["timeout_ms", "url"];
+        assert_eq!(
+            did_you_mean("timeout", keys),
+            "; did you mean `timeout_ms`?"
+        );
+        assert_eq!(did_you_mean("time", keys), "");
+        assert_eq!(did_you_mean("", keys), "");
         assert_eq!(did_you_mean(&"x".repeat(100), known), "");
     }
 }

@@ -52,7 +52,13 @@ pub(crate) fn read(text: &str) -> Result<Flow, Vec<Problem>> {
         Ok(document) => document,
         Err(error) => {
             let line = page.line(error.span().map_or(0, |span| span.start));
-            page.wrong(line, format!("this is no TOML: {}", error.message()));
+            let hint = match text.trim() {
+                name if !name.contains('\n') && name.ends_with(".toml") => {
+                    format!("; for the text of that file write flow = \"${{file:{name}}}\"")
+                }
+                _ => String::new(),
+            };
+            page.wrong(line, format!("this is no TOML: {}{hint}", error.message()));
             return Err(page.problems());
         }
     };

@@ -261,6 +261,11 @@ fn what_is_no_flow_at_all_is_refused_in_one_sentence() {
         problems("a = \n"),
         "line 1: this is no TOML: string values must be quoted, expected literal string"
     );
+    assert_eq!(
+        problems("front-desk.toml"),
+        "line 1: this is no TOML: key with no value, expected `=`; for the text of that file write flow = \
+         \"${file:front-desk.toml}\""
+    );
     assert!(problems("").contains("the flow has no nodes"));
     assert_eq!(
         problems(
