@@ -70,7 +70,7 @@ struct Whole {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`say` is a text or a list of texts")]
 enum Say {
     One(String),
     Many(Vec<String>),
@@ -445,6 +445,11 @@ mod tests {
         let mut reader = Reader::new("application/x-ndjson").unwrap();
         assert!(reader.feed(&vec![b' '; MAX_LINE_BYTES]).is_ok());
         assert!(reader.feed(b"x").unwrap_err().contains("one line"));
+        let wrong = read("", &[json!({"say": 5}).to_string().as_bytes()]);
+        assert!(
+            format!("{wrong:?}").contains("`say` is a text or a list of texts"),
+            "{wrong:?}"
+        );
         let many = |count| json!({"say": vec!["x"; count]}).to_string();
         assert!(read("", &[many(MAX_ACTIONS).as_bytes()]).is_ok());
         assert!(
