@@ -46,6 +46,8 @@ pub(super) struct OpenReply {
     said: bool,
     /// It gave something that could not be said.
     refused: bool,
+    /// It was told that texts of it are not said because too many wait.
+    crowded: bool,
     /// It did something that is not heard.
     acted: bool,
     /// What it gives in pieces.
@@ -98,6 +100,7 @@ impl Call {
             moment,
             said: false,
             refused: false,
+            crowded: false,
             acted: false,
             splitter: Splitter::default(),
             early,
@@ -344,16 +347,21 @@ impl Call {
             )))
         } else if self.sayings.len() >= MAX_QUEUED_UTTERANCES {
             Some(Cow::Owned(format!(
-                "a text is not said, because {MAX_QUEUED_UTTERANCES} others wait before it"
+                "a text is not said, because {MAX_QUEUED_UTTERANCES} others wait before it; told once in an answer"
             )))
         } else {
             None
         };
+        let crowded = self.sayings.len() >= MAX_QUEUED_UTTERANCES;
+        let mut again = false;
         if let Some(open) = &mut self.reply {
+            again = open.crowded && crowded;
+            open.crowded |= crowded;
             open.said |= refusal.is_none();
             open.refused |= refusal.is_some();
         }
         match refusal {
+            Some(_) if again => {} // an answer without an end is one line in the log, not ten thousand
             Some(reason) => self.failed("responder", &reason),
             None => {
                 self.responder.did_well();

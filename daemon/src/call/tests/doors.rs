@@ -101,7 +101,7 @@ fn who_writes_faster_than_anybody_speaks_loses_no_sentence() {
 }
 
 #[test]
-fn one_utterance_too_many_is_refused_with_a_note() {
+fn utterances_too_many_are_refused_with_one_note() {
     let mut call = asked();
     for n in 1..=MAX_QUEUED_UTTERANCES {
         assert_eq!(refusal(&say(&mut call, "hello")), None, "text {n}");
@@ -109,9 +109,12 @@ fn one_utterance_too_many_is_refused_with_a_note() {
     let outputs = say(&mut call, "hello");
     assert_eq!(
         refusal(&outputs),
-        Some("a text is not said, because 32 others wait before it")
+        Some("a text is not said, because 32 others wait before it; told once in an answer")
     );
     assert_eq!(outputs.len(), 1);
+    for n in 1..=10_000 {
+        assert_eq!(say(&mut call, "hello").len(), 0, "text {n}");
+    }
 }
 
 #[test]
