@@ -30,14 +30,7 @@ pub(super) fn check(path: &Path, arguments: &CheckArguments) -> Result<(), Failu
         let state =
             std::env::temp_dir().join(format!("voice-streamer-check-{}", std::process::id()));
         let checked = daemon::check_plugins(config, &state);
-        if let Err(error) = std::fs::remove_dir_all(&state)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            eprintln!(
-                "voice-streamer: {} could not be removed: {error}",
-                state.display()
-            );
-        }
+        super::throw_away(&state);
         let checked = checked.map_err(|error| Failure::config(error.to_string()))?;
         for line in checked.lines {
             say!("{line}");

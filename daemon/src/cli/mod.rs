@@ -231,6 +231,18 @@ fn load(path: &Path) -> Result<Config, Failure> {
     })
 }
 
+/// Removes the folder for the copies of libraries that one command opened. There is none if they were open already.
+fn throw_away(state: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(state)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        eprintln!(
+            "voice-streamer: {} could not be removed: {error}",
+            state.display()
+        );
+    }
+}
+
 /// A runtime for commands that only ask.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()

@@ -37,12 +37,7 @@ pub(super) fn say(config: &Config, number: &str, text: &str) -> Result<Vec<u8>, 
     let state = std::env::temp_dir().join(format!("voice-streamer-phone-{}", std::process::id()));
     let loaded = Library::load(&voice.plugin, &path, &state, plugin.sha256.as_deref())
         .map_err(|error| Failure::config(error.to_string()));
-    if let Err(error) = std::fs::remove_dir_all(&state) {
-        eprintln!(
-            "voice-streamer: {} could not be removed: {error}",
-            state.display()
-        );
-    }
+    super::throw_away(&state);
     let failed = |error: &dyn std::fmt::Display| {
         Failure::failed(format!("the voice cannot say this: {error}"))
     };

@@ -124,14 +124,7 @@ fn library(config: &Config, name: &str) -> Result<Arc<Library>, Failure> {
     let state = std::env::temp_dir().join(format!("voice-streamer-voices-{}", std::process::id()));
     let loaded = Library::load(name, &path, &state, plugin.sha256.as_deref())
         .map_err(|error| Failure::config(error.to_string()));
-    if let Err(error) = std::fs::remove_dir_all(&state)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        eprintln!(
-            "voice-streamer: {} could not be removed: {error}",
-            state.display()
-        );
-    }
+    super::throw_away(&state);
     loaded
 }
 
