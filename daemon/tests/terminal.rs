@@ -191,3 +191,40 @@ fn who_follows_the_log_outlives_the_daemon_and_misses_nothing() {
         "told twice: {said:#?}"
     );
 }
+
+#[test]
+fn a_caller_of_two_sentences_makes_no_noise_about_the_voice_that_speaks_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), support::CONFIG).unwrap();
+    let words = "phone --say One. --say Two. --url http://127.0.0.1:9";
+    let answer = command(folder.path(), words).output().unwrap();
+    let complaint = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(
+        complaint.contains("nobody answers at http://127.0.0.1:9"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_at_is_answered_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    for (more, listen, code, words) in [
+        ("", "8080", 2, "such as 127.0.0.1:8080"),
+        ("", "0.0.0.0:0", 78, "set auth_token under [twilio]"),
+        (
+            "[twilio]\nallow_unsigned = true\n",
+            "192.0.2.1:8080",
+            75,
+            "none of this machine's addresses",
+        ),
+    ] {
+        std::fs::write(&config, format!("{}\n{more}", support::CONFIG)).unwrap();
+        let words_of_run = format!("run --listen {listen}");
+        let answer = command(folder.path(), &words_of_run).output().unwrap();
+        let complaint = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "{complaint}");
+        assert!(complaint.contains(words), "{complaint}");
+    }
+}

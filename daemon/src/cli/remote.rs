@@ -152,7 +152,8 @@ impl Remote {
         } else {
             (
                 innermost(error),
-                "Is it running, with this configuration? Start it with: voice-streamer run",
+                "Is it running, with this configuration? Start it with: voice-streamer run. If http.listen has changed since it \
+                 started, say where it listens: --url",
             )
         };
         Failure::unavailable(format!(

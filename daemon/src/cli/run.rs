@@ -23,12 +23,17 @@ pub(super) const WHEN_IT_CRASHES: &str = "The daemon ends, and its calls with it
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     /// Listen here instead of http.listen
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
 
     /// Keep calls and plugin copies here instead of store.path
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "an address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 pub(super) fn run(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {

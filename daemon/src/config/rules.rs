@@ -149,15 +149,8 @@ impl Rules {
                 );
             }
         } else if let Some(place) = &self.listen
-            && let Err(message) = config.check_listen(http.listen)
+            && let Some((message, hint)) = config.exposed_at(http.listen)
         {
-            let hint = if token_given {
-                "take out validate_signature = false, or listen on 127.0.0.1, or set allow_unsigned = true \
-                 under [twilio]"
-            } else {
-                "set auth_token under [twilio], or listen on 127.0.0.1, or set allow_unsigned = true under \
-                 [twilio]"
-            };
             page.problem(place.clone(), message, Some(hint.to_owned()));
         }
     }
@@ -185,18 +178,34 @@ impl Config {
     /// Whether it is safe to listen at this address. Also for an address that did not come from the file.
     ///
     /// # Errors
-    /// Anybody could reach it, requests are not checked, and the operator has not said that this is meant.
+    /// Anybody could reach it, requests are not checked, and the operator has not said that this is meant: a sentence
+    /// that says so, and what to do.
     pub fn check_listen(&self, address: SocketAddr) -> Result<(), String> {
+        match self.exposed_at(address) {
+            Some((message, hint)) => Err(format!("{message}: {hint}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong with listening there, and what to do.
+    fn exposed_at(&self, address: SocketAddr) -> Option<(String, &'static str)> {
         let twilio = &self.twilio;
         if twilio.validate_signature
             || twilio.allow_unsigned
             || address.ip().to_canonical().is_loopback()
         {
-            return Ok(());
+            return None;
         }
-        Err(format!(
-            "anybody could start calls at {address}, since signatures are not checked"
-        ))
+        let message =
+            format!("anybody could start calls at {address}, since signatures are not checked");
+        let hint = if twilio.auth_token.is_some() {
+            "take out validate_signature = false, or listen on 127.0.0.1, or set allow_unsigned = true \
+             under [twilio]"
+        } else {
+            "set auth_token under [twilio], or listen on 127.0.0.1, or set allow_unsigned = true under \
+             [twilio]"
+        };
+        Some((message, hint))
     }
 }
 

@@ -79,9 +79,7 @@ pub enum StartError {
     #[error("{0}")]
     Unsafe(String),
     /// The address is taken or not ours.
-    #[error(
-        "cannot listen on {address}: {error}. Is another daemon running? Choose another address with --listen or http.listen"
-    )]
+    #[error("cannot listen on {address}: {error}. {}", what_to_do(error))]
     Listen {
         address: SocketAddr,
         error: io::Error,
@@ -92,6 +90,19 @@ pub enum StartError {
     /// Threads, runtimes.
     #[error("the system does not allow it: {0}")]
     System(#[from] io::Error),
+}
+
+fn what_to_do(listening: &io::Error) -> &'static str {
+    match listening.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 are the system's: choose a higher one with --listen or http.listen, and have a proxy in front \
+             of it, or grant CAP_NET_BIND_SERVICE"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "It is none of this machine's addresses: see `ip addr`, or take 0.0.0.0 for all of them"
+        }
+        _ => "Is another daemon running? Choose another address with --listen or http.listen",
+    }
 }
 
 /// A running daemon.

@@ -56,7 +56,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Anything else the disk or the database said: no room, no permission, an I/O error.
-    #[error("cannot open {}: {reason}; nothing was changed: see to the disk and start again", path.display())]
+    #[error("cannot open {}: {reason}; nothing was changed: see to the disk, and that this user may write the file, and start again", path.display())]
     Storage {
         /// The database file.
         path: PathBuf,
