@@ -485,6 +485,35 @@ fn check_draws_a_flow_and_tells_every_mistake_with_its_line() {
 }
 
 #[test]
+fn the_voices_that_a_flow_speaks_by_are_there_and_stay() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let flow = folder.path().join("flow.toml");
+    let save = |voice: &str| {
+        let text = format!(
+            "languages = [\"en\"]\nstart = \"a\"\n[voices]\nen = \"{voice}\"\n[hang_up.a]\nprompt = \"One.\"\n"
+        );
+        std::fs::write(&flow, text).unwrap();
+    };
+    save("spansh");
+    let (right, said) = checked(&flow);
+    let words = "would speak by the voice `spansh`, and there is no [voices.spansh]; did you mean `spanish`?";
+    assert!(!right && said.contains(words), "{said}");
+    save("spanish");
+    configure(&folder, &flow);
+    let daemon = Daemon::again(&folder);
+    // The flow is the same, and its voice is gone.
+    let config = folder.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("[voices.spanish]", "[voices.other]")).unwrap();
+    until("the loss is told", || {
+        let log = daemon.log();
+        log.contains("there is no [voices.spanish]").then_some(())
+    });
+    let report = ring(&daemon, Script::of(Vec::new()));
+    assert_eq!(record(&daemon, &report, "said"), ["One."]);
+}
+
+#[test]
 fn a_saved_flow_is_in_force_for_the_next_call_unless_it_is_wrong() {
     let folder = Arc::new(TempDir::new().unwrap());
     let flow = folder.path().join("flow.toml");

@@ -363,10 +363,11 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  *   { "voices": [ {"id": "21m00Tcm4TlvDq8ikWAM", "name": "Rachel", "language": "en", "about": "calm, premade"} ],
  *     "models": [ {"id": "flash", "name": "Flash", "languages": ["en", "de"], "max_characters": 40000} ] }
  *
- * What vp_check.check puts; both members may be left out. With problems the plugin is not opened, and each is shown; the
- * drawing is what `voice-streamer check` shows of what would come of the configuration:
+ * What vp_check.check puts; every member may be left out. With problems the plugin is not opened, and each is shown; the
+ * drawing is what `voice-streamer check` shows of what would come of the configuration; the voices are those that it may
+ * choose by ACTION, and one that there is not is a problem, too:
  *
- *   { "problems": ["the menu leads nowhere"], "drawing": "main\n  1 -> sales" }
+ *   { "problems": ["the menu leads nowhere"], "drawing": "main\n  1 -> sales", "voices": ["spanish"] }
  *
  * A problem is a sentence, or {"key": "flow", "line": 3, "text": "the menu leads nowhere"}: line 3 of the text of that key
  * of [plugins.NAME]. The host names the file if the text came from one.

@@ -52,6 +52,9 @@ pub struct Checked {
     /// What would come of it, for `voice-streamer check`; lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub drawing: String,
+    /// Those of `[voices.NAME]` that it may choose: one that there is not is a problem, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub voices: Vec<String>,
 }
 
 /// One thing that is wrong with a configuration.

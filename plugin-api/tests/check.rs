@@ -30,6 +30,10 @@ impl Responder for Careful {
         Checked {
             problems: (config.lines..0).map(below).chain(over).collect(),
             drawing: "|".repeat(usize::try_from(config.lines).unwrap_or(0)),
+            voices: (config.lines == 3)
+                .then(|| "deep".into())
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -67,6 +71,7 @@ fn asked(config: &str) -> (i32, String) {
 fn a_check_draws_finds_mistakes_or_says_why_it_did_not_come_to_its_end() {
     for (config, answer) in [
         (r#"{"lines":2}"#, r#"{"drawing":"||"}"#),
+        (r#"{"lines":3}"#, r#"{"drawing":"|||","voices":["deep"]}"#),
         (
             r#"{"lines":-1}"#,
             r#"{"problems":["line -1 is below the first"]}"#,

@@ -93,26 +93,6 @@ impl Config {
         }
     }
 
-    /// Where line `line` of the text of a key of `[plugins.NAME]` stands, for people: `front-desk.toml:3` if the text is
-    /// that of a file, else `KEY, line 3`.
-    pub fn line_of_text(&self, plugin: &str, key: &str, line: usize) -> String {
-        let file = || {
-            let document = DeTable::parse(&self.source.text).ok()?;
-            let plugins = document.get_ref().get("plugins")?.get_ref().as_table()?;
-            let table = plugins.get(plugin)?.get_ref().as_table()?;
-            let raw = table.get(key)?.get_ref().as_str()?;
-            // Nothing but the one reference, or lines would count from somewhere else.
-            let path = raw.strip_prefix("${file:")?.strip_suffix('}')?;
-            let path = self.folder().join(path);
-            let short = path.strip_prefix(".").unwrap_or(&path);
-            (!raw[2..].contains("${")).then(|| short.display().to_string())
-        };
-        match file() {
-            Some(file) => format!("{file}:{line}"),
-            None => format!("{key}, line {line}"),
-        }
-    }
-
     /// The folder that relative paths in the file start at.
     pub(super) fn folder(&self) -> &Path {
         super::folder_of(&self.file)

@@ -26,6 +26,7 @@ mod secret;
 mod sentences;
 mod sheet;
 mod table;
+mod told;
 mod tree;
 mod watch;
 mod wording;

@@ -56,9 +56,16 @@ pub(super) fn open_plugins(
     let (libraries, mut failed) = load(config, state);
     check_tables(config, &libraries)?;
     let (mut plugins, mut drawings) = (BTreeMap::new(), BTreeMap::new());
+    let other_voices =
+        before.is_some_and(|before| !before.config.voices.keys().eq(config.voices.keys()));
     for (name, library) in libraries {
         let kept = before.and_then(|before| before.same(config, &name, &library).cloned());
         let opened = match (kept, config.plugins.get(&name)) {
+            // What it speaks by may be gone.
+            (Some(kept), Some(plugin)) if other_voices => {
+                check(config, &library, &name, &plugin.keys.to_string())
+                    .map(|drawing| (kept, drawing))
+            }
             (Some(kept), _) => Ok((kept, String::new())),
             (None, Some(plugin)) => {
                 check_and_open(config, library, &name, &plugin.keys.to_string())
@@ -90,14 +97,31 @@ fn check_and_open(
     name: &str,
     keys: &str,
 ) -> Result<(Arc<Generation>, String), String> {
-    // The name stands before it.
-    let found = checkup(&library, name, keys).map_err(|error| format!("it {}", error.why))?;
-    if !found.problems.is_empty() {
-        return Err(refused(config, name, &found.problems));
-    }
+    let drawing = check(config, &library, name, keys)?;
     let opened =
         Generation::open(library, name, keys).map_err(|error| format!("it {}", error.why))?;
-    Ok((opened, found.drawing))
+    Ok((opened, drawing))
+}
+
+/// What a plugin draws of its keys; or why it cannot work with them, in words.
+fn check(
+    config: &Config,
+    library: &Arc<Library>,
+    name: &str,
+    keys: &str,
+) -> Result<String, String> {
+    // The name stands before it.
+    let mut found = checkup(library, name, keys).map_err(|error| format!("it {}", error.why))?;
+    let no_voices = found
+        .voices
+        .iter()
+        .filter_map(|voice| config.no_such_voice(voice));
+    found.problems.extend(no_voices.map(Found::Sentence));
+    if found.problems.is_empty() {
+        Ok(found.drawing)
+    } else {
+        Err(refused(config, name, &found.problems))
+    }
 }
 
 /// All that a plugin finds wrong with its keys, a line each.

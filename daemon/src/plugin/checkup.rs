@@ -21,6 +21,8 @@ pub struct Checkup {
     pub problems: Vec<Found>,
     /// What would come of it, for people; lines.
     pub drawing: String,
+    /// Those of `[voices.NAME]` that it may choose.
+    pub voices: Vec<String>,
 }
 
 /// One thing that is wrong.

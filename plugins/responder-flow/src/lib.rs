@@ -78,12 +78,13 @@ impl Responder for FlowResponder {
     fn check(config: &Config) -> Checked {
         match taken(config) {
             Ok(flow) => Checked {
-                problems: Vec::new(),
                 drawing: drawing::draw(&flow),
+                voices: flow.voices.into_iter().flatten().collect(),
+                ..Checked::default()
             },
             Err(problems) => Checked {
                 problems: problems.into_iter().map(in_the_flow).collect(),
-                drawing: String::new(),
+                ..Checked::default()
             },
         }
     }
