@@ -274,6 +274,20 @@ fn every_file_says_what_it_is() {
     );
 }
 
+/// Somebody copies it: the daemon must find a plugin by what its page calls it.
+#[test]
+fn every_plugins_page_names_its_library() {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+    for page in below(&plugins, &["md"]) {
+        let crate_name = page.parent().unwrap().file_name().unwrap();
+        let library = crate_name.to_str().unwrap().replace('-', "_");
+        let text = fs::read_to_string(&page).unwrap();
+        let mut named = text.lines().filter(|line| line.starts_with("library "));
+        let named = named.next().and_then(|line| line.split('"').nth(1));
+        assert_eq!(named, Some(library.as_str()), "{}", page.display());
+    }
+}
+
 #[test]
 fn every_file_can_be_read_in_one_sitting() {
     let long: Vec<_> = everything()
