@@ -51,6 +51,8 @@ pub struct Metrics {
     pub plugin_failures: Family<Label, Counter>,
     pub plugin_rests: Family<Label, Counter>,
     pub voice_replacements: Counter,
+    pub phrases: Family<Label, Counter>,
+    pub phrases_kept: Gauge,
     pub plugin_builds: Gauge,
     pub store_queue: Gauge,
     pub store_dropped: Gauge,
@@ -96,6 +98,8 @@ impl Metrics {
             plugin_failures: Family::default(),
             plugin_rests: Family::default(),
             voice_replacements: Counter::default(),
+            phrases: Family::default(),
+            phrases_kept: Gauge::default(),
             plugin_builds: Gauge::default(),
             store_queue: Gauge::default(),
             store_dropped: Gauge::default(),
@@ -253,6 +257,17 @@ impl Metrics {
             "voice_replacements",
             "Times a voice failed and its fallback spoke in its place",
             self.voice_replacements.clone(),
+        );
+        r.register(
+            "phrases",
+            "Times words were said that are the same in every call, by their sound: kept, or made by a voice",
+            self.phrases.clone(),
+        );
+        r.register_with_unit(
+            "phrases_kept",
+            "What kept sound takes; at 24 MiB the phrase unused for longest goes",
+            Unit::Bytes,
+            self.phrases_kept.clone(),
         );
         r.register(
             "plugin_builds",

@@ -70,7 +70,7 @@ typedef struct vp_bytes {
 /* One thing that happens on a stream; the same struct both ways. */
 typedef struct vp_event {
   uint16_t kind;  /* VP_AUDIO and so on; ignore unknown ones */
-  uint16_t flags; /* VP_LAST */
+  uint16_t flags; /* VP_LAST and so on; ignore unknown ones */
   uint32_t turn;  /* the utterance (voices) or the turn (responders, transcribers), from 1 and only ever raised by the
                      host; 0 is the time outside all turns, which is never cancelled */
   uint64_t at;    /* media clock: samples at 8 kHz since the carrier's stream began; 0 in records from the plugin */
@@ -136,7 +136,10 @@ enum {
 enum {
   VP_LAST = 1, /* closes a turn: nothing more of this kind follows in it */
   VP_FIRM = 2, /* on TEXT from a responder: the caller cannot interrupt it */
-  VP_WITHDRAWN = 4 /* on CANCEL to a responder: the turn is none, see WITHDRAWN TURNS */
+  VP_WITHDRAWN = 4, /* on CANCEL to a responder: the turn is none, see WITHDRAWN TURNS */
+  VP_FIXED = 8 /* on TEXT or PARTIAL from a responder: the words are the same in other calls, as those of a menu are. The
+                  host may keep their sound, and then asks no voice. Never on what was made of the caller's words, name
+                  or number. A sentence of several PARTIALs is fixed if all of it is. */
 };
 
 /* What functions answer. */

@@ -105,6 +105,10 @@ pub mod flag {
     /// On CANCEL to a responder: the turn is none, and nothing of its answer was heard. What the caller said in it comes
     /// again with what he goes on to say, unless he presses a key instead; what was done about it is to be forgotten.
     pub const WITHDRAWN: u16 = 4;
+    /// On TEXT or PARTIAL from a responder: the words are the same in other calls, as those of a menu are. The host may
+    /// keep their sound, and then asks no voice. Never on what was made of the caller's words, name or number. A sentence
+    /// of several PARTIALs is fixed if all of it is.
+    pub const FIXED: u16 = 8;
 }
 
 /// What a function answers: values of the `i32` that most of the tables' functions return.

@@ -115,7 +115,7 @@ pub mod prelude {
     pub use crate::inline::{Inline, InlineEvent};
     pub use crate::millis::Millis;
     pub use crate::out::{Out, Sent};
-    pub use crate::responder::{Call, Event, Responder, Wants};
+    pub use crate::responder::{Call, Event, Responder, Wants, Wording};
     pub use crate::secret::Secret;
     pub use crate::transcriber::{Heard, Listening, Transcriber};
     pub use crate::tts::{Audio, Say, Tts};

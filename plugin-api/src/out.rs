@@ -108,6 +108,12 @@ impl<'a> Out<'a> {
         self.record(kind::TEXT, turn, 0, words.as_bytes())
     }
 
+    /// The same, for words that are the same in other calls: the host may keep their sound. Not for what was made of the
+    /// caller's words, name or number.
+    pub fn fixed_text(&mut self, turn: u32, words: &str) -> Sent {
+        self.record(kind::TEXT, turn, flag::FIXED, words.as_bytes())
+    }
+
     /// The answer to `turn` is complete.
     pub fn done(&mut self, turn: u32) -> Sent {
         self.record(kind::DONE, turn, flag::LAST, &[])

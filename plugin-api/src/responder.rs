@@ -90,6 +90,15 @@ impl Wants {
     }
 }
 
+/// What is to be known of words that are said with [`Call::say_as`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// The caller cannot interrupt them.
+    pub firm: bool,
+    /// They are the same in other calls, and their sound may be kept.
+    pub fixed: bool,
+}
+
 /// What happens in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -220,8 +229,31 @@ impl Call {
     /// # Errors
     /// As for [`say`](Call::say).
     pub async fn say_firmly(&mut self, words: &str) -> Result<()> {
-        let words = words.as_bytes();
-        self.put(kind::TEXT, flag::FIRM, words).await
+        let firm = true;
+        let wording = Wording { firm, fixed: false };
+        self.say_as(words, wording).await
+    }
+
+    /// As [`say`](Call::say), for words that are the same in other calls, as those of a menu are: the host may keep their
+    /// sound, and the next caller hears it at once and without a request to the voice's maker. Not for what was made of
+    /// the caller's words, name or number.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn say_fixed(&mut self, words: &str) -> Result<()> {
+        let fixed = true;
+        let wording = Wording { firm: false, fixed };
+        self.say_as(words, wording).await
+    }
+
+    /// As [`say`](Call::say), firm or fixed or both.
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn say_as(&mut self, words: &str, Wording { firm, fixed }: Wording) -> Result<()> {
+        let flag = |flag, set| if set { flag } else { 0 };
+        let flags = flag(flag::FIRM, firm) | flag(flag::FIXED, fixed);
+        self.put(kind::TEXT, flags, words.as_bytes()).await
     }
 
     /// A piece of an answer that is still being made, as a language model writes it: the host joins the pieces and
@@ -231,6 +263,16 @@ impl Call {
     /// As for [`say`](Call::say).
     pub async fn say_piece(&mut self, piece: &str) -> Result<()> {
         self.put(kind::PARTIAL, 0, piece.as_bytes()).await
+    }
+
+    /// As [`say_piece`](Call::say_piece), for words that are the same in other calls: a sentence all of whose pieces are
+    /// is as one of [`say_fixed`](Call::say_fixed).
+    ///
+    /// # Errors
+    /// As for [`say`](Call::say).
+    pub async fn say_fixed_piece(&mut self, piece: &str) -> Result<()> {
+        let piece = piece.as_bytes();
+        self.put(kind::PARTIAL, flag::FIXED, piece).await
     }
 
     /// Sound of the responder's own, µ-law 8000 Hz; waits while the host has enough of it.

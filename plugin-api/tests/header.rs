@@ -71,6 +71,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("VP_LAST", flag::LAST.into()),
         ("VP_FIRM", flag::FIRM.into()),
         ("VP_WITHDRAWN", flag::WITHDRAWN.into()),
+        ("VP_FIXED", flag::FIXED.into()),
         ("VP_OK", status::OK.into()),
         ("VP_AGAIN", status::AGAIN.into()),
         ("VP_CANCELLED", status::CANCELLED.into()),

@@ -11,7 +11,7 @@ use voice_plugin::abi::{flag, kind, level, role, status, VpEvent};
 use voice_plugin::prelude::*;
 
 /// Says back every event as words. Digits command: `1` fail, `2` panic, `3` return, `4` hang up, `5` play, `6` fall
-/// asleep until the call is over, `7` stay for ever, `8` say more than fits.
+/// asleep until the call is over, `7` stay for ever, `8` say more than fits, `9` say the same as in every call.
 struct Parlour {
     host: Host,
 }
@@ -44,6 +44,15 @@ impl Responder for Parlour {
                         tokio::task::yield_now().await;
                     }
                     self.host.info("awake again");
+                }
+                Event::Digit('9') => {
+                    call.say("own").await?;
+                    call.say_fixed("fixed").await?;
+                    call.say_firmly("firm").await?;
+                    let (firm, fixed) = (true, true);
+                    call.say_as("both", Wording { firm, fixed }).await?;
+                    call.say_fixed_piece("piece").await?;
+                    call.done().await?;
                 }
                 Event::Digit('8') => call.say(&"x".repeat(40_000)).await?,
                 Event::Digit('7') => {
@@ -94,6 +103,25 @@ fn turn_is_answered_and_done() {
         drawn(&stream.take_until(kind::DONE)),
         ["3:turn 3 of +4312345", "3:done"]
     );
+}
+
+#[test]
+fn words_that_are_the_same_in_other_calls_say_so() {
+    let plugin = opened();
+    let stream = plugin.start(role::RESPONDER, INFO).unwrap();
+    press(&stream, 1, "9");
+    let records = stream.take_until(kind::DONE);
+    let said = records.iter().map(|said| (said.text(), said.flags));
+    let both = flag::FIRM | flag::FIXED;
+    let expected = [
+        ("own", 0),
+        ("fixed", flag::FIXED),
+        ("firm", flag::FIRM),
+        ("both", both),
+        ("piece", flag::FIXED),
+        ("", flag::LAST),
+    ];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -116,9 +116,8 @@ impl Call {
             Reply::HangUp => Reply::HangUp,
             Reply::Depart(departure) => Reply::Depart(departure),
             Reply::Begun { .. }
-            | Reply::Text(_)
-            | Reply::Firm(_)
-            | Reply::Piece(_)
+            | Reply::Text(..)
+            | Reply::Piece(..)
             | Reply::Speaker(_)
             | Reply::Silence { .. }
             | Reply::Audio { .. }

@@ -59,11 +59,9 @@ pub enum Reply<'a> {
     /// [`Speech::Begun`].
     Begun { responder: u32, fallbacks: u32 },
     /// Words to say: one utterance.
-    Text(&'a str),
-    /// The same, and the caller cannot interrupt it.
-    Firm(&'a str),
-    /// A piece of what it says: utterances are cut from the pieces at the ends of sentences.
-    Piece(&'a str),
+    Text(&'a str, Wording),
+    /// A piece of what it says: utterances are cut from the pieces at the ends of sentences. It is never firm.
+    Piece(&'a str, Wording),
     /// From now on its words are said by this speaker: a number of the leg's that comes back with `Speak`. 0 is the
     /// agent's own voice and language.
     Speaker(u32),
@@ -79,6 +77,15 @@ pub enum Reply<'a> {
     Done,
     /// It could not answer; a sentence for the log.
     Failed(&'a str),
+}
+
+/// What a responder says of its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// The caller cannot interrupt them.
+    pub firm: bool,
+    /// They are the same in other calls too: worth keeping as sound.
+    pub fixed: bool,
 }
 
 /// What a voice delivers.

@@ -72,7 +72,7 @@ mod tests;
 
 pub use heard::MAX_HEARD_BYTES;
 pub use input::{
-    Departure, Input, Mark, Reply, Return, Speech, Stretch, Turn, Utterance, Why, Words,
+    Departure, Input, Mark, Reply, Return, Speech, Stretch, Turn, Utterance, Why, Wording, Words,
 };
 pub use machine::{Call, Floor};
 pub use output::{Note, Output, Prompt, Sounded, Timer};

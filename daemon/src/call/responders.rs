@@ -3,11 +3,11 @@
 
 #[cfg(test)]
 use super::faults::Planted;
-use super::input::{Reply, Turn, Why};
+use super::input::{Reply, Turn, Why, Wording};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt};
 use super::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES, Origin, Saying, Stage};
-use super::splitter::Splitter;
+use super::splitter::{Cut, Splitter};
 use super::time::CallTime;
 use super::transcript::cut;
 use std::borrow::Cow;
@@ -170,10 +170,10 @@ impl Call {
             return;
         };
         match reply {
-            Reply::Piece(piece) => self.reply_piece(turn, piece),
-            Reply::Text(text) => {
+            Reply::Piece(piece, wording) => self.reply_piece(turn, piece, wording),
+            Reply::Text(text, wording) => {
                 self.say_pieces(turn, true);
-                self.reply_text(turn, text, false);
+                self.reply_text(turn, text, wording);
             }
             Reply::Begun {
                 responder,
@@ -189,10 +189,6 @@ impl Call {
                 self.has_acted();
             }
             Reply::Depart(to) => self.reply_depart(turn, to),
-            Reply::Firm(text) => {
-                self.say_pieces(turn, true);
-                self.reply_text(turn, text, true);
-            }
             Reply::Speaker(speaker) => {
                 self.say_pieces(turn, true);
                 self.speaker.now = speaker;
@@ -272,9 +268,8 @@ impl Call {
             // It has not been asked yet, or has no more to say; but somebody will want to know.
             Reply::Failed(reason) => self.failed("responder", reason),
             Reply::Begun { .. }
-            | Reply::Text(_)
-            | Reply::Firm(_)
-            | Reply::Piece(_)
+            | Reply::Text(..)
+            | Reply::Piece(..)
             | Reply::Speaker(_)
             | Reply::Silence { .. }
             | Reply::HangUp
@@ -283,11 +278,11 @@ impl Call {
         }
     }
 
-    fn reply_piece(&mut self, turn: Turn, piece: &str) {
+    fn reply_piece(&mut self, turn: Turn, piece: &str, Wording { fixed, .. }: Wording) {
         let Some(open) = &mut self.reply else {
-            return self.reply_text(turn, piece, false);
+            return self.reply_text(turn, piece, Wording { firm: false, fixed });
         };
-        if open.splitter.push(piece) {
+        if open.splitter.push(piece, fixed) {
             self.say_pieces(turn, false);
         } else {
             let bytes = piece.len();
@@ -301,21 +296,25 @@ impl Call {
     /// Says what is whole of the pieces; all of them if nothing that belongs to them can follow.
     pub(super) fn say_pieces(&mut self, turn: Turn, whole: bool) {
         while let Some(open) = &mut self.reply
-            && let Some(text) = if whole {
+            && let Some(cut) = if whole {
                 open.splitter.rest()
             } else {
                 open.splitter.next_utterance()
             }
         {
-            if !self.joins_the_last(turn, &text) {
-                self.reply_text(turn, &text, false);
+            if !self.joins_the_last(turn, &cut) {
+                let wording = Wording {
+                    firm: false,
+                    fixed: cut.fixed,
+                };
+                self.reply_text(turn, &cut.text, wording);
             }
         }
     }
 
     /// A sentence for which no utterance is left is said with the one before it, as long as that holds it: who writes
     /// faster than anybody speaks loses nothing, and only what would be minutes in one utterance is refused.
-    fn joins_the_last(&mut self, turn: Turn, text: &str) -> bool {
+    fn joins_the_last(&mut self, turn: Turn, cut: &Cut) -> bool {
         if self.sayings.len() < MAX_QUEUED_UTTERANCES {
             return false;
         }
@@ -325,16 +324,17 @@ impl Call {
                 && last.answers(turn)
                 && last.speaker == speaker
                 && !last.firm
-                && last.text.len() + 1 + text.len() <= MAX_TEXT_BYTES
+                && last.text.len() + 1 + cut.text.len() <= MAX_TEXT_BYTES
         });
         let Some(last) = last else { return false };
+        last.fixed &= cut.fixed;
         let joined = last.text.to_mut();
         joined.push(' ');
-        joined.push_str(text);
+        joined.push_str(&cut.text);
         true
     }
 
-    fn reply_text(&mut self, turn: Turn, text: &str, firm: bool) {
+    fn reply_text(&mut self, turn: Turn, text: &str, Wording { firm, fixed }: Wording) {
         self.close_sound();
         let refusal = if text.trim().is_empty() {
             Some(Cow::Borrowed(
@@ -368,6 +368,7 @@ impl Call {
                 let text = Cow::Owned(text.to_owned());
                 let mut saying = Saying::new(turn, text, Origin::Words);
                 saying.firm = firm;
+                saying.fixed = fixed;
                 saying.speaker = self.speaker.now;
                 self.queue(saying);
             }

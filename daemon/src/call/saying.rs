@@ -82,6 +82,8 @@ pub(super) struct Saying {
     pub(super) origin: Origin,
     /// The caller cannot interrupt it.
     pub(super) firm: bool,
+    /// It is said in other calls too: worth keeping as sound.
+    pub(super) fixed: bool,
     /// It is said when the call is back in a stream.
     pub(super) when_back: bool,
     /// Who says it: a number of the leg's.
@@ -121,6 +123,7 @@ impl Saying {
             text,
             origin,
             firm: false,
+            fixed: matches!(origin, Origin::Greeting | Origin::Sentence),
             when_back: false,
             speaker: 0,
             stage: Stage::Queued,

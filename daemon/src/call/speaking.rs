@@ -61,7 +61,7 @@ impl Call {
         next.asked = now;
         next.fallbacks = 0;
         let text = next.text.clone();
-        let fixed = next.origin != Origin::Words;
+        let fixed = next.fixed;
         let speaker = next.speaker;
         self.voice_since = now;
         self.put(Output::Speak {

@@ -10,6 +10,7 @@
 //! signs at its very end that nobody can say.
 
 use super::saying::MAX_TEXT_BYTES;
+use std::ops::Range;
 
 /// So much text may wait to be cut; a piece that does not fit is refused. Longer than any answer on the phone: half an
 /// hour of speech.
@@ -31,11 +32,22 @@ pub(super) struct Splitter {
     text: String,
     /// Something of this answer has been cut off already.
     begun: bool,
+    /// From the first letter to the last of what is not the same in other calls.
+    own: Range<usize>,
+}
+
+/// An utterance.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) text: String,
+    /// All of it came in pieces that are the same in other calls.
+    pub(super) fixed: bool,
 }
 
 impl Splitter {
-    /// Takes a piece, cut anywhere between two letters. False if there is no room for it: nothing of it is taken.
-    pub(super) fn push(&mut self, piece: &str) -> bool {
+    /// Takes a piece, cut anywhere between two letters; `fixed` if it is the same in other calls. False if there is no
+    /// room for it: nothing of it is taken.
+    pub(super) fn push(&mut self, piece: &str, fixed: bool) -> bool {
         let piece = if self.text.is_empty() {
             piece.trim_start()
         } else {
@@ -43,20 +55,29 @@ impl Splitter {
         };
         let fits = self.text.len() + piece.len() <= MAX_WAITING_BYTES;
         if fits {
+            let at = self.text.len();
+            if !fixed && !piece.is_empty() {
+                let from = if self.own.is_empty() {
+                    at
+                } else {
+                    self.own.start
+                };
+                self.own = from..at + piece.len();
+            }
             self.text.push_str(piece);
         }
         fits
     }
 
     /// The next utterance that is certainly whole, of at most [`MAX_TEXT_BYTES`]. To be asked until there is none.
-    pub(super) fn next_utterance(&mut self) -> Option<String> {
+    pub(super) fn next_utterance(&mut self) -> Option<Cut> {
         let end = self.cut(false)?;
         Some(self.take(end))
     }
 
     /// The next utterance of what is left, now that the answer is complete. To be asked until there is none; then the
     /// next answer may begin.
-    pub(super) fn rest(&mut self) -> Option<String> {
+    pub(super) fn rest(&mut self) -> Option<Cut> {
         match self.cut(true) {
             Some(end) => Some(self.take(end)),
             None => {
@@ -66,12 +87,14 @@ impl Splitter {
         }
     }
 
-    fn take(&mut self, end: usize) -> String {
-        let utterance = self.text[..end].trim_end().to_owned();
+    fn take(&mut self, end: usize) -> Cut {
+        let text = self.text[..end].trim_end().to_owned();
+        let fixed = self.own.is_empty() || end <= self.own.start;
         let next = end + leading_space(&self.text[end..]);
         self.text.drain(..next);
+        self.own = self.own.start.saturating_sub(next)..self.own.end.saturating_sub(next);
         self.begun = true;
-        utterance
+        Cut { text, fixed }
     }
 
     /// Where the first utterance ends; `whole` if nothing more comes.

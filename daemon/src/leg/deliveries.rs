@@ -7,7 +7,7 @@ use super::listener;
 use super::moment::Moment;
 use super::mouth::Delivered;
 use super::story;
-use crate::call::{CallTime, Floor, Input, Note, Reply, Speech, Turn, Words};
+use crate::call::{CallTime, Floor, Input, Note, Reply, Speech, Turn, Wording, Words};
 use std::time::Instant;
 use tracing::{debug, warn};
 use voice_plugin::abi::{flag, kind};
@@ -145,7 +145,10 @@ impl Leg {
             return false;
         };
         let turn = record.turn;
-        let firm = record.flags & flag::FIRM != 0;
+        let wording = Wording {
+            firm: record.flags & flag::FIRM != 0,
+            fixed: record.flags & flag::FIXED != 0,
+        };
         match record.kind {
             kind::AUDIO => {
                 // The voice's samples come first: they were asked for earlier.
@@ -176,9 +179,8 @@ impl Leg {
                 let text = String::from_utf8_lossy(record.data);
                 let reply = match record.kind {
                     kind::FAILED => Reply::Failed(&text),
-                    kind::PARTIAL => Reply::Piece(&text),
-                    _ if firm => Reply::Firm(&text),
-                    _ => Reply::Text(&text),
+                    kind::PARTIAL => Reply::Piece(&text, wording),
+                    _ => Reply::Text(&text, wording),
                 };
                 self.call.handle_input(at, Input::Reply { turn, reply });
                 stream.take();

@@ -168,8 +168,15 @@ impl Mouth {
                 settings: voice.settings.to_string(),
                 language: language.clone(),
             };
+            let found = house.phrases.get(&key);
+            let sound = if found.is_some() { "kept" } else { "made" };
+            house
+                .metrics
+                .phrases
+                .get_or_create(&[("sound", sound)])
+                .inc();
             // Kept sound needs no voice: it may be resting, hang, or have lost its network.
-            if let Some(sound) = house.phrases.get(&key) {
+            if let Some(sound) = found {
                 return Ok((Source::Phrase { sound, at: 0 }, None));
             }
             keep = Some((key, Vec::new()));
@@ -261,7 +268,9 @@ impl Mouth {
     fn finish(&mut self, house: &House) -> Option<Delivered> {
         let saying = self.saying.take()?;
         if let Some((key, sound)) = saying.keep {
-            house.phrases.keep(key, &sound);
+            let bytes = house.phrases.keep(key, &sound);
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            house.metrics.phrases_kept.set(bytes);
         }
         if saying.sounded
             && let Some(asked) = self.asked.take()

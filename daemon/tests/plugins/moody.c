@@ -5,7 +5,8 @@
  *   "half_es" the same of its Spanish
  *   "mood"    what happens instead of speech: "refuses" at start, "fails", "silent", "empty" (DONE without sound),
  *             "breaks" (half of the tone, then FAILED), "stalls" (half of it, then nothing), "panics",
- *             "errs" (VP_ERROR)
+ *             "errs" (VP_ERROR), "counts" (each of its utterances, whoever hears it, has a deeper tone: half a wave of
+ *             20, 21 and so on up to 79)
  *   "since"   the number of the utterance on this stream from which the mood holds (default 1)
  *
  * The responder answers every turn with three sentences.
@@ -51,7 +52,9 @@ static void tone(stream_t *me, uint32_t turn, size_t bytes) {
 }
 
 static int32_t speak(stream_t *me, uint32_t turn) {
+  static int counted;
   const char *mood = ++me->asked >= me->since ? me->mood : "";
+  if (!strcmp(mood, "counts")) me->half = 20 + __atomic_fetch_add(&counted, 1, __ATOMIC_RELAXED) % 60;
   if (!strcmp(mood, "panics")) return VP_PANIC;
   if (!strcmp(mood, "errs")) return VP_ERROR;
   if (!strcmp(mood, "silent")) return VP_OK;

@@ -339,12 +339,8 @@ impl Visit<'_> {
         let mut said = 0;
         while let Some(action) = actions.pop_front() {
             match action {
-                Action::Say { text, firm: false } => {
-                    self.call.say(&text).await?;
-                    said += 1;
-                }
-                Action::Say { text, firm: true } => {
-                    self.call.say_firmly(&text).await?;
+                Action::Say { text, firm, fixed } => {
+                    self.call.say_as(&text, Wording { firm, fixed }).await?;
                     said += 1;
                 }
                 Action::Voice(voice) => self.call.use_voice(&voice).await?,

@@ -54,6 +54,8 @@ pub(crate) enum Action {
     Say {
         text: String,
         firm: bool,
+        /// Every caller hears the same.
+        fixed: bool,
     },
     /// One of the configuration's voices speaks from now on.
     Voice(String),
@@ -416,7 +418,9 @@ impl Walk {
         let text = prompt.texts[language].filled(&self.variables);
         if !text.trim().is_empty() {
             let firm = prompt.firm;
-            self.out.push(Action::Say { text, firm });
+            // Nothing in it but the flow's own words and what the file says of its variables.
+            let fixed = prompt.texts[language].filled(&self.flow.variables) == text;
+            self.out.push(Action::Say { text, firm, fixed });
         }
     }
 

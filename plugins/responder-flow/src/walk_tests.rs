@@ -21,8 +21,8 @@ fn written(actions: &[Action]) -> String {
     let mut line = String::new();
     for action in actions {
         let word = match action {
-            Action::Say { text, firm: false } => text.clone(),
-            Action::Say { text, firm: true } => format!("{text}(firm)"),
+            Action::Say { text, firm, .. } if *firm => format!("{text}(firm)"),
+            Action::Say { text, .. } => text.clone(),
             Action::Voice(voice) => format!("[voice {voice}]"),
             Action::Language(language) => format!("[{language}]"),
             Action::SilenceAfter(0) => continue,
@@ -421,4 +421,53 @@ fn the_survey_is_answered_with_keys_and_with_words() {
         spoken.contains("rating 5, again no, waited 23 minutes"),
         "{spoken}"
     );
+}
+
+const GREETINGS: &str = r#"
+languages = ["en", "es"]
+start     = "hello"
+[variables]
+company = "Example"
+name    = ""
+[say.hello]
+prompt    = { en = "This is {company}.", es = "Aquí {company}." }
+each_language = true
+next      = "who"
+[say.who]
+prompt    = { en = "You call from {caller:digits}.", es = "Llama del {caller:digits}." }
+next      = "which"
+[collect.which]
+prompt    = { en = "Which number?", es = "¿Qué número?" }
+into      = "name"
+max       = 2
+next      = "told"
+otherwise = "told"
+[hang_up.told]
+prompt    = { en = "Hello {name}.", es = "Hola {name}." }
+firm      = true
+"#;
+
+/// What is said that every caller hears.
+fn fixed(actions: &[Action]) -> Vec<&str> {
+    let said = actions.iter().filter_map(|action| match action {
+        Action::Say { text, fixed, .. } => fixed.then_some(text.as_str()),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn what_every_caller_hears_is_known_from_what_only_this_one_does() {
+    let given = BTreeMap::from([("caller".to_owned(), "+15550199".to_owned())]);
+    let mut walk = Walk::new(flow(GREETINGS), "en", given.clone());
+    let begun = walk.enter();
+    let all = ["This is Example.", "Aquí Example.", "Which number?"];
+    assert_eq!(fixed(&begun), all, "{}", written(&begun));
+    for key in ['4', '2'] {
+        assert_eq!(fixed(&walk.hears(Input::Digit(key))), [""; 0]);
+    }
+    // Kept with the call before it came to this flow, and not what the file says.
+    let other = BTreeMap::from([("company".to_owned(), "Anna".to_owned())]);
+    let mut walk = Walk::new(flow(GREETINGS), "en", other);
+    assert_eq!(fixed(&walk.enter()), ["Which number?"]);
 }

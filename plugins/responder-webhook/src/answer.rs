@@ -29,6 +29,8 @@ pub(crate) enum Action {
         text: String,
         #[serde(default)]
         firm: bool,
+        #[serde(default)]
+        fixed: bool,
     },
     HangUp {},
     Transfer {
@@ -264,9 +266,11 @@ impl Reader {
             Some(Say::One(text)) => vec![text],
             Some(Say::Many(texts)) => texts,
         };
-        let says = says
-            .into_iter()
-            .map(|text| Action::Say { text, firm: false });
+        let says = says.into_iter().map(|text| Action::Say {
+            text,
+            firm: false,
+            fixed: false,
+        });
         let ends = whole.end.then_some(Action::HangUp {});
         let actions: Vec<Action> = says.chain(whole.actions).chain(ends).collect();
         self.actions += actions.len();
@@ -313,8 +317,11 @@ mod tests {
     }
 
     fn say(text: &str) -> Step {
-        let (text, firm) = (text.to_owned(), false);
-        Step::Do(Action::Say { text, firm })
+        Step::Do(Action::Say {
+            text: text.to_owned(),
+            firm: false,
+            fixed: false,
+        })
     }
 
     fn piece(text: &str) -> Step {
@@ -327,7 +334,7 @@ mod tests {
             "say": ["One.", "Two."],
             "actions": [
                 {"do": "language", "language": "es"},
-                {"do": "say", "text": "Tres.", "firm": true},
+                {"do": "say", "text": "Tres.", "firm": true, "fixed": true},
                 {"do": "set", "name": "n", "value": "3"},
                 {"do": "transfer", "to": "+15550100"},
             ],
@@ -341,7 +348,8 @@ mod tests {
             steps[3],
             Step::Do(Action::Say {
                 text: "Tres.".into(),
-                firm: true
+                firm: true,
+                fixed: true
             })
         );
         assert_eq!(steps.last(), Some(&Step::Do(Action::HangUp {})));

@@ -186,18 +186,19 @@ impl Webhook {
             Step::Do(action) => action,
         };
         match action {
-            Action::Say { text, firm } => {
+            Action::Say { text, firm, fixed } => {
                 if !said.is_empty() {
                     said.push(' ');
                 }
                 said.push_str(&text);
-                if text.len() > MAX_SAY_BYTES {
+                if text.len() <= MAX_SAY_BYTES {
+                    call.say_as(&text, Wording { firm, fixed }).await?;
+                } else if fixed {
+                    call.say_fixed_piece(&text).await?;
+                    call.say_fixed_piece("\n").await?;
+                } else {
                     call.say_piece(&text).await?;
                     call.say_piece("\n").await?;
-                } else if firm {
-                    call.say_firmly(&text).await?;
-                } else {
-                    call.say(&text).await?;
                 }
             }
             Action::HangUp {} => call.hang_up().await?,

@@ -10,7 +10,7 @@ use fakes::by_hand::Server;
 use host::{Opened, Record, Stream, open};
 use responder_webhook::plugin_table;
 use serde_json::{Value, json};
-use voice_plugin::abi::{failure, kind, role, status};
+use voice_plugin::abi::{failure, flag, kind, role, status};
 
 fn opened(bot: &Server, more: Value) -> Opened {
     let mut config = json!({"url": bot.url(), "events": ["digit", "silence"]});
@@ -34,7 +34,9 @@ fn says(stream: &Stream<'_>, turn: u32, words: &str) {
 
 fn drawn(records: &[Record]) -> Vec<String> {
     let word = |record: &Record| match record.kind {
-        kind::TEXT if record.flags & 2 != 0 => format!("firm {}", record.text()),
+        kind::TEXT if record.flags == flag::FIRM | flag::FIXED => {
+            format!("firm, fixed {}", record.text())
+        }
         kind::TEXT => record.text().to_owned(),
         kind::PARTIAL => format!("piece {}", record.text()),
         kind::ACTION => record.text().to_owned(),
@@ -94,14 +96,14 @@ fn a_turn_is_posted_and_its_answer_said() {
     assert_eq!(body["call"]["parameters"]["shop"], "7");
     request.says(json!({
         "say": ["Of course.", "One moment."],
-        "actions": [{"do": "say", "text": "Do not hang up.", "firm": true}, {"do": "set", "name": "n", "value": "1"}],
+        "actions": [{"do": "say", "text": "Do not hang up.", "firm": true, "fixed": true}, {"do": "set", "name": "n", "value": "1"}],
     }));
     assert_eq!(
         until_done(&stream),
         [
             "Of course.",
             "One moment.",
-            "firm Do not hang up.",
+            "firm, fixed Do not hang up.",
             r#"{"do":"set","name":"n","value":"1"}"#,
             "done"
         ]

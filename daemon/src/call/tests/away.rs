@@ -2,6 +2,7 @@
 //! drawing stands in [`chart`](super::chart).
 
 use super::chart::{Chart, chart, heard, notes};
+use super::happenings::PLAIN;
 use super::world::{Does, Event, World};
 use crate::call::input::{Departure, Input, Reply, Return, Stretch, Why};
 use crate::call::machine::Floor;
@@ -137,7 +138,7 @@ fn replies_that_come_meanwhile_wait_in_the_queue_up_to_its_bound() {
         ",
     );
     // The responder has more to say of the turn it was asked about, but had said that it was done.
-    let reply = Reply::Text("late");
+    let reply = Reply::Text("late", PLAIN);
     world
         .call
         .handle_input(world.now, Input::Reply { turn: 1, reply });
@@ -153,7 +154,7 @@ fn replies_that_come_meanwhile_wait_in_the_queue_up_to_its_bound() {
         ",
     );
     for _ in 0..2 * MAX_QUEUED_UTTERANCES {
-        let reply = Reply::Text("late");
+        let reply = Reply::Text("late", PLAIN);
         world
             .call
             .handle_input(world.now, Input::Reply { turn: 1, reply });

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::call::input::{Input, Mark, Reply, Speech, Why};
+use super::happenings::PLAIN;
+use crate::call::input::{Input, Mark, Reply, Speech, Why, Wording};
 use crate::call::machine::{Call, Floor, MAX_OUTPUTS};
 use crate::call::output::{Note, Output, Timer};
 use crate::call::saying::{MAX_QUEUED_UTTERANCES, MAX_TEXT_BYTES};
@@ -40,7 +41,7 @@ fn say(call: &mut Call, text: &str) -> Vec<Output> {
         at(700),
         Input::Reply {
             turn: 1,
-            reply: Reply::Text(text),
+            reply: Reply::Text(text, PLAIN),
         },
     );
     drain(call)
@@ -67,11 +68,99 @@ fn pieces_are_said_as_sentences_and_the_rest_before_whatever_follows() {
             .map(|saying| saying.text.to_string())
             .collect::<Vec<_>>()
     };
-    assert!(waiting(Reply::Piece("It costs exactly 3.")).is_empty());
+    assert!(waiting(Reply::Piece("It costs exactly 3.", PLAIN)).is_empty());
     let first = "It costs exactly 3.50.";
-    assert_eq!(waiting(Reply::Piece("50. Shall I")), [first]);
+    assert_eq!(waiting(Reply::Piece("50. Shall I", PLAIN)), [first]);
     let all = [first, "Shall I", "Goodbye."];
-    assert_eq!(waiting(Reply::Text("Goodbye.")), all);
+    assert_eq!(waiting(Reply::Text("Goodbye.", PLAIN)), all);
+}
+
+/// What the voice is asked for, one after another as each has been said, and whether it is worth keeping.
+fn asked_for(replies: &[Reply<'_>]) -> Vec<(String, bool)> {
+    let mut call = asked();
+    for reply in replies.iter().cloned().chain([Reply::Done]) {
+        call.handle_input(at(700), Input::Reply { turn: 1, reply });
+    }
+    let mut speaks = Vec::new();
+    loop {
+        let asked = drain(&mut call)
+            .into_iter()
+            .find_map(|output| match output {
+                Output::Speak {
+                    utterance,
+                    text,
+                    fixed,
+                    ..
+                } => Some((utterance, text, fixed)),
+                _ => None,
+            });
+        let Some((utterance, text, fixed)) = asked else {
+            return speaks;
+        };
+        speaks.push((text.into_owned(), fixed));
+        for speech in [Speech::Audio { samples: 80 }, Speech::Done] {
+            call.handle_input(at(800), Input::Speech { utterance, speech });
+        }
+    }
+}
+
+const FIXED: Wording = Wording {
+    firm: false,
+    fixed: true,
+};
+
+#[test]
+fn only_words_that_are_the_same_in_other_calls_are_worth_keeping() {
+    let firm = Wording {
+        firm: true,
+        fixed: true,
+    };
+    let (own, fixed) = ("You said five.", "Which extension?");
+    let replies = [
+        Reply::Text(own, PLAIN),
+        Reply::Text(fixed, FIXED),
+        Reply::Text(fixed, firm),
+    ];
+    let speaks = [(own, false), (fixed, true), (fixed, true)];
+    assert_eq!(
+        asked_for(&replies),
+        speaks.map(|(text, fixed)| (text.to_owned(), fixed))
+    );
+}
+
+#[test]
+fn of_pieces_only_sentences_that_are_fixed_from_end_to_end_are_worth_keeping() {
+    let pieces = [
+        ("Thank you for ", FIXED),
+        ("calling us. Your na", FIXED),
+        ("me is Anna. ", PLAIN),
+        ("", PLAIN),
+        ("What can I do for you?", FIXED),
+    ];
+    assert_eq!(
+        asked_for(&pieces.map(|(piece, wording)| Reply::Piece(piece, wording))),
+        [
+            ("Thank you for calling us.".to_owned(), true),
+            ("Your name is Anna.".to_owned(), false),
+            ("What can I do for you?".to_owned(), true),
+        ]
+    );
+}
+
+#[test]
+fn sentences_said_in_one_utterance_are_fixed_only_if_all_of_them_are() {
+    for last in [PLAIN, FIXED] {
+        let mut call = asked();
+        for wording in [FIXED; MAX_QUEUED_UTTERANCES].into_iter().chain([last]) {
+            let reply = Reply::Piece("This is one of many sentences.\n", wording);
+            call.handle_input(at(700), Input::Reply { turn: 1, reply });
+        }
+        let reply = Reply::Done;
+        call.handle_input(at(700), Input::Reply { turn: 1, reply });
+        let joined = call.sayings.back().unwrap();
+        assert!(joined.text.len() > 40 && call.sayings.len() == MAX_QUEUED_UTTERANCES);
+        assert_eq!(joined.fixed, last.fixed);
+    }
 }
 
 #[test]
@@ -82,9 +171,9 @@ fn who_writes_faster_than_anybody_speaks_loses_no_sentence() {
         .collect();
     let mut outputs = Vec::new();
     for sentence in &sentences {
-        let reply = Reply::Piece(sentence);
+        let reply = Reply::Piece(sentence, PLAIN);
         call.handle_input(at(700), Input::Reply { turn: 1, reply });
-        let reply = Reply::Piece(" ");
+        let reply = Reply::Piece(" ", PLAIN);
         call.handle_input(at(700), Input::Reply { turn: 1, reply });
         outputs.extend(drain(&mut call));
     }
@@ -148,7 +237,7 @@ fn a_long_excuse_is_cut_between_letters() {
 fn replies_to_another_turn_are_not_said() {
     let mut call = asked();
     for turn in [0, 2, 77] {
-        for reply in [Reply::Text("hello"), Reply::Done, Reply::HangUp] {
+        for reply in [Reply::Text("hello", PLAIN), Reply::Done, Reply::HangUp] {
             call.handle_input(at(700), Input::Reply { turn, reply });
             assert_eq!(drain(&mut call), [], "turn {turn}");
         }
@@ -178,7 +267,7 @@ fn what_still_comes_of_a_cancelled_turn_is_nothing_to_speak_of() {
     for reply in [
         Reply::Audio { samples: 16_000 },
         Reply::Failed("no"),
-        Reply::Text("hello"),
+        Reply::Text("hello", PLAIN),
     ] {
         call.handle_input(at(900), Input::Reply { turn: 1, reply });
         assert_eq!(drain(&mut call), []);
@@ -200,7 +289,7 @@ fn after_the_end_nothing_is_answered() {
         Input::Digit('1'),
         Input::Reply {
             turn: 1,
-            reply: Reply::Text("hello"),
+            reply: Reply::Text("hello", PLAIN),
         },
         Input::Speech {
             utterance: 1,

@@ -1,10 +1,16 @@
 //! What can happen in a [`World`](super::world::World): what everybody around the core does, and what becomes of marks.
 
-use crate::call::input::{Departure, Mark, Return, Stretch, Turn, Utterance, Why};
+use crate::call::input::{Departure, Mark, Return, Stretch, Turn, Utterance, Why, Wording};
 use crate::call::time::CallTime;
 
 /// A text that begins so cannot be interrupted.
 pub(super) const FIRM: &str = "!";
+
+/// Words of one call.
+pub(super) const PLAIN: Wording = Wording {
+    firm: false,
+    fixed: false,
+};
 
 /// What a responder does, some time after it was asked.
 #[derive(Clone, Debug)]

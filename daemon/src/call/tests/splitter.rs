@@ -5,9 +5,27 @@ use super::super::saying::MAX_TEXT_BYTES;
 use super::super::splitter::{MAX_WAITING_BYTES, Splitter};
 use super::simulation::Dice;
 
+/// A splitter of words of one call.
+#[derive(Default)]
+struct Plain(Splitter);
+
+impl Plain {
+    fn push(&mut self, piece: &str) -> bool {
+        self.0.push(piece, false)
+    }
+
+    fn next_utterance(&mut self) -> Option<String> {
+        self.0.next_utterance().map(|cut| cut.text)
+    }
+
+    fn rest(&mut self) -> Option<String> {
+        self.0.rest().map(|cut| cut.text)
+    }
+}
+
 /// What is said for `pieces`: what is whole after each of them (`|` between), and behind `‖` what waited for the end.
 fn said(pieces: &[&str]) -> String {
-    let mut splitter = Splitter::default();
+    let mut splitter = Plain::default();
     let mut early = Vec::new();
     for piece in pieces {
         assert!(splitter.push(piece));
@@ -23,7 +41,7 @@ fn said(pieces: &[&str]) -> String {
 fn is_cut(lines: &str) {
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let text = line.replace(['|', '‖'], " ");
-        let mut splitter = Splitter::default();
+        let mut splitter = Plain::default();
         assert!(splitter.push("Now here is a first sentence. "));
         assert!(splitter.next_utterance().is_some());
         assert!(splitter.push(&text.replace("  ", " ").replace('↵', "\n")));
@@ -205,7 +223,7 @@ fn only_the_first_utterance_is_cut_at_a_clause() {
 fn an_answer_without_words_is_said_as_it_is_and_the_next_begins_anew() {
     assert_eq!(said(&["👍"]), "‖👍");
     assert_eq!(said(&[" \n ", ""]), "‖");
-    let mut splitter = Splitter::default();
+    let mut splitter = Plain::default();
     assert!(splitter.push("One is done. And"));
     while splitter.rest().is_some() {}
     assert!(splitter.push("Thank you for calling, "));
@@ -223,7 +241,7 @@ fn no_utterance_is_longer_than_a_voice_takes() {
     let wide = "語".repeat(3000);
     let dots = format!("a{}b", ".".repeat(9000));
     for text in [&clauses, &words, &letters, &wide, &dots] {
-        let mut splitter = Splitter::default();
+        let mut splitter = Plain::default();
         assert!(splitter.push("Now here is a first sentence. "));
         splitter.next_utterance();
         assert!(splitter.push(text));
@@ -239,7 +257,7 @@ fn no_utterance_is_longer_than_a_voice_takes() {
     }
     // At the best place.
     for (text, end) in [(&clauses, "word word,"), (&words, "word word")] {
-        let mut splitter = Splitter::default();
+        let mut splitter = Plain::default();
         assert!(splitter.push("Now here is a first sentence. "));
         splitter.next_utterance();
         assert!(splitter.push(text));
@@ -250,7 +268,7 @@ fn no_utterance_is_longer_than_a_voice_takes() {
 
 #[test]
 fn a_piece_without_room_is_refused_whole() {
-    let mut splitter = Splitter::default();
+    let mut splitter = Plain::default();
     assert!(splitter.push(&"x".repeat(MAX_WAITING_BYTES - 1)));
     assert!(!splitter.push("yz"));
     assert!(splitter.push("y"));
@@ -323,7 +341,7 @@ fn however_it_arrives_nothing_is_lost_and_no_name_is_cut() {
             text += pick(BETWEEN).trim_end();
             text += pick(ENDS);
         }
-        let mut splitter = Splitter::default();
+        let mut splitter = Plain::default();
         let mut got = Vec::new();
         let mut rest = text.as_str();
         while !rest.is_empty() {

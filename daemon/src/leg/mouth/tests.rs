@@ -67,7 +67,7 @@ impl Rig {
         self.ask(voice, "words", false)
     }
 
-    fn ask(&mut self, voice: u32, text: &str, fixed: bool) -> Said {
+    fn begins(&mut self, voice: u32, text: &str, fixed: bool) {
         self.utterance += 1;
         let ask = Ask {
             utterance: self.utterance,
@@ -78,6 +78,11 @@ impl Rig {
         };
         let Stage { visit, now, .. } = &self.stage;
         self.mouth.say(visit, ask, *now);
+    }
+
+    fn ask(&mut self, voice: u32, text: &str, fixed: bool) -> Said {
+        self.begins(voice, text, fixed);
+        let Stage { visit, now, .. } = &self.stage;
         let mut scratch = Scratch::default();
         let mut said = Said {
             begun: (u32::MAX, u32::MAX),
@@ -167,6 +172,46 @@ fn a_phrase_is_kept_for_the_voice_that_really_said_it() {
     rig.stage.hire(line("well"));
     assert_eq!(rig.ask(0, "Hello", true), Said::tone((0, 1), 7));
     assert_eq!(rig.ask(1, "Hello", true), Said::tone((1, 0), 11));
+}
+
+#[test]
+fn half_an_utterance_is_never_kept() {
+    let broken = json!({"half": 7, "mood": "breaks"});
+    let mut rig = Rig::new([voice("own", broken, None)]);
+    for _ in 0..2 {
+        let said = rig.ask(0, "Hello", true);
+        assert_eq!(said.samples, WHOLE / 2);
+        assert!(said.failed.unwrap().starts_with("quota: "));
+    }
+    rig.stage
+        .hire([voice("own", json!({"mood": "counts"}), None)]);
+    for steps in 0..=2 {
+        let text = format!("Hello {steps}");
+        let before = rig.say(0).half;
+        rig.begins(0, &text, true);
+        for _ in 0..steps {
+            rig.mouth
+                .next(&rig.stage.visit.house, &mut Scratch::default());
+        }
+        rig.mouth.cancel(rig.utterance);
+        rig.mouth.clear();
+        let whole = rig.ask(0, &text, true);
+        assert_eq!(whole.samples, WHOLE);
+        assert!(whole.half > before + 1, "made anew after {steps} steps");
+    }
+}
+
+#[test]
+fn words_of_one_call_are_neither_kept_nor_said_by_what_is() {
+    let mut rig = Rig::new([voice("own", json!({"mood": "counts"}), None)]);
+    let own = rig.say(0).half;
+    let fixed = rig.ask(0, "words", true);
+    assert!(fixed.half > own, "nobody has kept it");
+    assert_eq!(rig.ask(0, "words", true), fixed);
+    assert!(rig.say(0).half > fixed.half);
+    let phrases = &rig.stage.visit.house.metrics.phrases;
+    let counted = ["made", "kept"].map(|sound| phrases.get_or_create(&[("sound", sound)]).get());
+    assert_eq!(counted, [1, 1]);
 }
 
 #[test]

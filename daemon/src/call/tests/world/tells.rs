@@ -2,8 +2,10 @@
 //! those who listen.
 
 use super::World;
-use crate::call::input::{Departure, Input, Reply, Speech, Stretch, Turn, Utterance, Words};
-use crate::call::tests::happenings::{Does, Event, Fate, Owner, Sound, Writes};
+use crate::call::input::{
+    Departure, Input, Reply, Speech, Stretch, Turn, Utterance, Wording, Words,
+};
+use crate::call::tests::happenings::{Does, Event, Fate, Owner, PLAIN, Sound, Writes};
 use crate::call::time::CallTime;
 
 impl World {
@@ -138,12 +140,18 @@ impl World {
                 responder: *responder,
                 fallbacks: *fallbacks,
             },
-            Does::Writes(piece) => Reply::Piece(piece),
+            Does::Writes(piece) => Reply::Piece(piece, PLAIN),
             Does::Waits(after_ms) => Reply::Silence {
                 after_ms: *after_ms,
             },
-            Does::Says(text) => Reply::Text(text),
-            Does::Insists(text) => Reply::Firm(text),
+            Does::Says(text) => Reply::Text(text, PLAIN),
+            Does::Insists(text) => Reply::Text(
+                text,
+                Wording {
+                    firm: true,
+                    ..PLAIN
+                },
+            ),
             Does::Departs(to) => Reply::Depart(to.clone()),
             Does::Speaks(speaker) => Reply::Speaker(*speaker),
             Does::HangsUp => Reply::HangUp,
