@@ -124,6 +124,24 @@ fn failures(daemon: &Daemon, report: &Report) -> Vec<String> {
     rows.map(|row| row["detail"].to_string()).collect()
 }
 
+/// Once it is told and asked what now; then the turn has failed, and twice in a row the call is over.
+#[test]
+fn a_bot_that_transfers_to_nobody_again_and_again_does_not_go_round_for_ever() {
+    let bot = Server::start();
+    let daemon = daemon(&bot);
+    let report = call_while(&daemon, Script::of(Vec::new()), || {
+        for event in ["start", "returned", "silence", "returned"] {
+            let silence = json!({"do": "silence", "after_ms": 500});
+            let nobody = json!({"do": "transfer", "to": "nobody"});
+            asked(&bot, event).says(json!({"actions": [silence, nobody]}));
+        }
+    });
+    assert_eq!(record(&daemon, &report, "said"), ["Sorry.", "Sorry."]);
+    assert_eq!(failures(&daemon, &report).len(), 6);
+    let call = daemon.json(&format!("/api/calls/{}/", report.call_sid));
+    assert_eq!(call["ended_reason"], "failed", "{call}");
+}
+
 #[test]
 fn an_action_that_cannot_be_done_is_named_and_the_call_goes_on() {
     let act = |action: Value| json!({"say": "Here.", "actions": [action]});
@@ -173,12 +191,12 @@ fn an_action_that_cannot_be_done_is_named_and_the_call_goes_on() {
         ),
         (
             act(json!({"do": "transfer", "to": "5550123"})),
-            &["Here.", "Sorry."],
+            &["Here.", "I cannot."],
             "bad_action: it wants to transfer to \\\"5550123\\\", which is not + and 3 to 15 digits, a short number",
         ),
         (
             act(json!({"do": "send_digits", "digits": "1-2"})),
-            &["Here.", "Sorry."],
+            &["Here.", "I cannot."],
             "bad_action: it wants to press \\\"1-2\\\", which is not 1 to 64 of 0-9 * # A-D and w",
         ),
     ];
@@ -191,8 +209,26 @@ fn an_action_that_cannot_be_done_is_named_and_the_call_goes_on() {
     steps.push(Step::HangUp);
     let report = call_while(&daemon, Script::of(steps), || {
         asked(&bot, "start").says(json!({"say": "Hello."}));
-        for (answer, _, _) in &cases {
-            asked(&bot, "digit").says(answer.clone());
+        let mut refused = Value::Null;
+        for (answer, heard, words) in &cases {
+            let request = asked(&bot, "digit");
+            assert_eq!(request.body["refused"][0]["do"], refused, "{}", request.raw);
+            request.says(answer.clone());
+            let action = &answer["actions"][0]["do"];
+            // What would have taken the caller elsewhere is asked about, and what else was not done is told with the next.
+            refused = Value::Null;
+            match **heard {
+                [_, "I cannot."] => {
+                    let request = asked(&bot, "returned");
+                    let returned = &request.body["returned"];
+                    assert_eq!(returned["outcome"], "failed");
+                    let reason = returned["reason"].to_string();
+                    assert!(reason.contains(words), "{reason}");
+                    request.says(json!({"say": "I cannot."}));
+                }
+                ["Here."] => refused = action.clone(),
+                _ => {}
+            }
         }
     });
     let heard: Vec<&str> = cases

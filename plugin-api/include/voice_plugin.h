@@ -85,7 +85,7 @@ typedef struct vp_event {
  *                     CANCEL WRITABLE                              caller's speech; FINISHED at a pause
  *   responder     to: SPEECH_START SPEECH_END TEXT PARTIAL   from: (TEXT | PARTIAL | AUDIO)* (DONE | FAILED), once per
  *                     DTMF SILENCE RETURNED MARK CANCEL            turn; ACTION at any time
- *                     WRITABLE, and AUDIO if it hears audio
+ *                     FAILED WRITABLE, and AUDIO if it hears audio
  *
  * The `turn` of a transcriber counts stretches of the caller's speech: a cough while the agent talks is one too. The
  * `turn` of a responder counts what it has to answer.
@@ -111,10 +111,11 @@ enum {
   VP_DONE = 12,        /* from all: `turn` is complete. A voice that says so without any AUDIO has failed */
   VP_FAILED = 13,      /* from all: `turn` failed; `data` is a sentence for the log, at most 400 bytes; see NAMES OF
                           FAILURES. From responder and transcriber, turn 0: the stream is at its end; the host stops it
-                          and starts another for what comes next */
+                          and starts another for what comes next. to responder: an ACTION was not done; `data` is JSON,
+                          see below */
   VP_SILENCE = 14,     /* to responder that takes silence: nobody speaks, `data` times in a row (decimal); a turn */
   VP_FINISHED = 15,    /* from transcriber, at a pause: `data` is how likely the caller has finished, 0 to 1, decimal */
-  VP_RETURNED = 16,    /* to responder: the call was elsewhere and is back; `data` is JSON, see below */
+  VP_RETURNED = 16,    /* to responder: the call was elsewhere and is back, or could not go; `data` is JSON, see below */
   VP_PRIVATE = 0x8000  /* first of the kinds that one host and one plugin may agree on between themselves */
 };
 
@@ -354,7 +355,13 @@ VP_EXPORT const vp_plugin *voice_plugin(uint32_t host_abi);
  * `text` of a note 4000.
  *
  * The data of RETURNED: {"after": "transfer", "outcome": "completed"}; `after` is "transfer", "digits" or "stream" (it
- * broke and the caller is connected again), `outcome` is the carrier's word for how the transfer went.
+ * broke and the caller is connected again), `outcome` is the carrier's word for how the transfer went. Where the call could
+ * not go at all, as {"do": "transfer", "to": "nobody"}: {"after": "transfer", "outcome": "failed", "reason": "bad_action: it
+ * wants to transfer to ..."}, once the turn is DONE and what was said in it has been heard. Who then wants it where it
+ * cannot go again has failed the turn.
+ *
+ * The data of a FAILED to a responder, at once, when another action is not done: {"do": "voice", "reason": "not_found: it
+ * wants to speak by the voice ..."}. It is no turn, and the answer goes on. `reason` is a sentence for a log, with its name.
  *
  * What is put for VP_LANGUAGES_ID: tags for each part, without it every language; "es" there stands for "es-MX" too, and
  * the other way round:

@@ -82,14 +82,16 @@ pub mod kind {
     /// From a plugin: turn `turn` is complete. A voice that says DONE without any AUDIO has failed.
     pub const DONE: u16 = 12;
     /// From a plugin: turn `turn` failed; `data` is a sentence for the log, with a name of [`failure`](super::failure)
-    /// before it where one fits.
+    /// before it where one fits. To a responder: an ACTION was not done; `data` is a JSON object,
+    /// `{"do":"voice","reason":"not_found: …"}`.
     pub const FAILED: u16 = 13;
     /// To a responder that takes silence: nobody has spoken for a while; `data` is how often in a row, in decimal. It is
     /// a turn: SPEECH_END with [`flag::LAST`](super::flag::LAST) follows.
     pub const SILENCE: u16 = 14;
     /// From a transcriber, at a pause: how likely the caller has finished, `data` is a number from 0 to 1 in decimal.
     pub const FINISHED: u16 = 15;
-    /// To a responder: the call was elsewhere and is back, `data` is a JSON object, `{"after":"transfer","outcome":"busy"}`.
+    /// To a responder: the call was elsewhere and is back, or could not go there and why (`reason`); `data` is a JSON
+    /// object, `{"after":"transfer","outcome":"busy"}`.
     /// It is a turn, as SILENCE is, unless the stream had only broken.
     pub const RETURNED: u16 = 16;
     /// First of the kinds that a pair of host and plugin may agree on between themselves.

@@ -134,13 +134,24 @@ pub enum Event {
         /// How often in a row.
         count: u32,
     },
-    /// The call was elsewhere (a transfer, digits that were sent) and is back, or its stream broke and it is connected
-    /// again. After a transfer or digits a [`TurnOver`](Event::TurnOver) follows.
+    /// The call was elsewhere (a transfer, digits that were sent) and is back, or could not go there, or its stream broke
+    /// and it is connected again. After a transfer or digits a [`TurnOver`](Event::TurnOver) follows.
     Returned {
         /// `transfer`, `digits` or `stream`.
         after: String,
         /// How a transfer went, in the carrier's word: `completed`, `busy`, `no-answer`, `failed`, `canceled`.
         outcome: String,
+        /// Why it did not go at all, a sentence for a log, where the outcome is `failed` for that: what was asked for is no
+        /// number, or no keys. To ask for such a thing again in answer to this fails the turn.
+        reason: String,
+    },
+    /// Something that was asked for is not done, and the answer goes on: a voice that there is not, a note that is too
+    /// long. It is no turn.
+    Refused {
+        /// As in the contract: `voice`, `language`, `set`, `note`.
+        action: String,
+        /// Why, a sentence for a log.
+        reason: String,
     },
     /// He interrupted: nothing more is wanted for this turn and those before it.
     Cancelled {
@@ -201,9 +212,21 @@ impl Call {
                     count: text.parse().unwrap_or(1),
                 },
                 kind::RETURNED => {
-                    let Returned { after, outcome } =
+                    let Returned {
+                        after,
+                        outcome,
+                        reason,
+                    } = serde_json::from_str(&text).unwrap_or_default();
+                    Event::Returned {
+                        after,
+                        outcome,
+                        reason,
+                    }
+                }
+                kind::FAILED => {
+                    let Refused { action, reason } =
                         serde_json::from_str(&text).unwrap_or_default();
-                    Event::Returned { after, outcome }
+                    Event::Refused { action, reason }
                 }
                 kind::MARK => Event::Heard { utterance: turn },
                 kind::DTMF => match text.chars().next() {
@@ -318,7 +341,7 @@ impl Call {
     }
 
     /// Connect the caller to this number once he has heard what was said so far. If he is still there afterwards,
-    /// [`Event::Returned`] comes. What [`is_dialable`](crate::dial::is_dialable) is not is refused.
+    /// [`Event::Returned`] comes. What [`is_dialable`](crate::dial::is_dialable) is not is refused, and comes back so, too.
     ///
     /// # Errors
     /// As for [`say`](Call::say), and for a `to` that no record holds.
@@ -437,6 +460,16 @@ impl Call {
 struct Returned {
     after: String,
     outcome: String,
+    reason: String,
+}
+
+/// The data of FAILED.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Refused {
+    #[serde(rename = "do")]
+    action: String,
+    reason: String,
 }
 
 /// The host's answer to a record of so many bytes, for the author: an unwanted turn is no error.
@@ -589,6 +622,7 @@ impl<R: Responder> Role for ResponderRole<R> {
             kind::DTMF,
             kind::SILENCE,
             kind::RETURNED,
+            kind::FAILED,
             kind::CANCEL,
             kind::MARK,
         ];

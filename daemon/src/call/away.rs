@@ -7,13 +7,19 @@
 //!                                        └─ return_ms ─→ ended
 //! ```
 //!
+//! A responder that wants the call where it cannot go is asked what now, as if it had been there:
+//!
+//! ```text
+//!  "One moment, please." ─ Stays ──→ waits until that has been heard, and all else of the turn ──→ a turn: what now?
+//! ```
+//!
 //! While away nothing is heard or said. Voices deliver on, and what the responder gives waits in the queue of what is
 //! to be said, with its bound.
 
 use super::ear::Ear;
 #[cfg(test)]
 use super::faults::Planted;
-use super::input::{Departure, Return, Turn, Why};
+use super::input::{Departure, Reply, Return, Turn, Why};
 use super::machine::{Call, Floor};
 use super::output::{Note, Output, Prompt};
 use super::saying::Saying;
@@ -26,24 +32,45 @@ pub(super) struct Away {
     lost: bool,
 }
 
+/// What is to follow when the agent has finished speaking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Departing {
+    To(Departure),
+    /// It cannot go there: the responder is asked what now.
+    Stays,
+}
+
 impl Call {
     /// The responder wants the call elsewhere once everything it said has been heard.
     pub(super) fn reply_depart(&mut self, turn: Turn, to: Departure) {
         self.say_pieces(turn, true);
         self.close_sound();
         self.has_acted();
-        if self.departing.is_some() {
+        if matches!(self.departing, Some(Departing::To(_))) {
             return self.failed(
                 "responder",
                 "it sends the call elsewhere twice; the second is not done",
             );
         }
-        self.departing = Some(to);
+        self.departing = Some(Departing::To(to));
+    }
+
+    /// It wants it where it cannot go. Who answers that with the same has no answer: nobody goes round for ever.
+    pub(super) fn reply_stays(&mut self, now: CallTime, turn: Turn) {
+        let again = (self.reply.as_ref()).is_some_and(|open| open.prompt == Prompt::Returned);
+        if again && self.stayed {
+            let reason = "it wants the call where it cannot go, again";
+            return self.replied(now, turn, Reply::Failed(reason));
+        }
+        self.say_pieces(turn, true);
+        self.close_sound();
+        self.has_acted();
+        self.departing.get_or_insert(Departing::Stays);
     }
 
     /// Something to say. What comes behind a departure is said when the call is back.
     pub(super) fn queue(&mut self, mut saying: Saying) {
-        saying.when_back = self.departing.is_some();
+        saying.when_back = matches!(self.departing, Some(Departing::To(_)));
         self.sayings.push_back(saying);
     }
 
@@ -52,11 +79,21 @@ impl Call {
         let said = self.sayings.iter().all(|saying| saying.when_back);
         #[cfg(test)]
         let said = said || self.planted == Some(Planted::DepartsTooEarly);
-        if said
-            && !self.is_stopped()
-            && let Some(to) = self.departing.take()
-        {
-            self.depart(now, to);
+        if said && !self.is_stopped() {
+            match self.departing.take() {
+                Some(Departing::To(to)) => self.depart(now, to),
+                // It may have more to say about it.
+                Some(Departing::Stays) if self.reply.is_some() => {
+                    self.departing = Some(Departing::Stays);
+                }
+                // Who speaks when he likes is not asked, and one who hangs up has no more to say.
+                Some(Departing::Stays) if self.own_turns || self.leaving.is_some() => {}
+                Some(Departing::Stays) => {
+                    self.stayed = true;
+                    self.ask(now, Prompt::Returned);
+                }
+                None => {}
+            }
         }
         self.away.is_some()
     }
@@ -108,6 +145,7 @@ impl Call {
         self.note(Note::Returned {
             after_ms: now.ms_since(away.since),
         });
+        self.stayed = false;
         if let Some(lost) = self.stopped.taking_back.take() {
             self.skip(lost); // the leg has not kept it
         }

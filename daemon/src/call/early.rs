@@ -86,6 +86,7 @@ impl Call {
             return;
         }
         let turn = self.asked.turn;
+        self.departing = None;
         self.forget_what_stands_ready(now);
         self.cancel_reply_at(self.playout.head(now), true);
         self.note(Note::Wasted { turn });
@@ -119,6 +120,7 @@ impl Call {
             | Reply::Text(..)
             | Reply::Piece(..)
             | Reply::Speaker(_)
+            | Reply::Stays
             | Reply::Silence { .. }
             | Reply::Audio { .. }
             | Reply::Failed(_) => return Some(reply),

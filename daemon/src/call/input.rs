@@ -73,6 +73,9 @@ pub enum Reply<'a> {
     HangUp,
     /// Connect the caller elsewhere, or press keys on his line, once everything said before has been heard.
     Depart(Departure),
+    /// It wanted the call elsewhere as by [`Reply::Depart`], and that cannot be: it is asked what now, with
+    /// [`Prompt::Returned`](super::Prompt::Returned), once everything it has to say in this turn has been heard.
+    Stays,
     /// Nothing more in this turn.
     Done,
     /// It could not answer; a sentence for the log.

@@ -4,13 +4,13 @@
 //! Every door has the same shape: take note of the time, let the room next door decide, then `settle`, which
 //! lets everything follow that has become possible. The door for the clock is in `deadlines`.
 
-use super::away::Away;
+use super::away::{Away, Departing};
 use super::barge_in::Stopped;
 use super::ear::Ear;
 use super::endpoint::Endpoint;
 use super::heard::HeardReply;
 use super::in_line::InLine;
-use super::input::{Departure, Input, Why};
+use super::input::{Input, Why};
 use super::leaving::Leaving;
 use super::output::{Note, Output};
 use super::playout::{Pace, Playout};
@@ -92,8 +92,10 @@ pub struct Call {
     pub(super) leaving: Option<Leaving>,
     /// The longest allowed time is over.
     pub(super) over: bool,
-    /// The call will leave its stream when the agent has finished speaking.
-    pub(super) departing: Option<Departure>,
+    /// The call will leave its stream when the agent has finished speaking, or cannot and the responder is told.
+    pub(super) departing: Option<Departing>,
+    /// When the responder was last asked what now, the call had not been elsewhere.
+    pub(super) stayed: bool,
     /// It has none.
     pub(super) away: Option<Away>,
 
@@ -134,6 +136,7 @@ impl Call {
             leaving: None,
             over: false,
             departing: None,
+            stayed: false,
             away: None,
             outputs: VecDeque::new(),
             #[cfg(test)]

@@ -189,6 +189,7 @@ impl Call {
                 self.has_acted();
             }
             Reply::Depart(to) => self.reply_depart(turn, to),
+            Reply::Stays => self.reply_stays(now, turn),
             Reply::Speaker(speaker) => {
                 self.say_pieces(turn, true);
                 self.speaker.now = speaker;
@@ -274,6 +275,7 @@ impl Call {
             | Reply::Silence { .. }
             | Reply::HangUp
             | Reply::Depart(_)
+            | Reply::Stays
             | Reply::Done => {}
         }
     }

@@ -54,8 +54,10 @@ pub(super) enum Action {
 pub(super) struct Refused {
     /// A sentence that begins with a name.
     pub(super) text: String,
-    /// The caller was to be taken elsewhere: without that the answer to him is none.
-    pub(super) grave: bool,
+    /// What the action was, if that could be read.
+    pub(super) what: String,
+    /// The caller was to be taken elsewhere, and whoever did so waits until he is back: from what.
+    pub(super) departs: Option<&'static str>,
 }
 
 /// Reads one.
@@ -63,6 +65,13 @@ pub(super) fn read(json: &[u8]) -> Result<Action, Refused> {
     let action: Value = serde_json::from_slice(json)
         .map_err(|error| refused(format!("an action that is no JSON: {error}")))?;
     let what = action["do"].as_str().unwrap_or_default();
+    taken(&action, what).map_err(|refused| Refused {
+        what: shown(what),
+        ..refused
+    })
+}
+
+fn taken(action: &Value, what: &str) -> Result<Action, Refused> {
     let text = |key: &str| {
         let text = action[key].as_str();
         text.ok_or_else(|| {
@@ -89,8 +98,14 @@ pub(super) fn read(json: &[u8]) -> Result<Action, Refused> {
             silence: action["silence"].as_bool(),
             audio: action["audio"].as_bool(),
         },
-        "transfer" => Action::Depart(transfer(text("to")).map_err(Refused::grave)?),
-        "send_digits" => Action::Depart(digits(text("digits")).map_err(Refused::grave)?),
+        "transfer" => {
+            let departs = |refused: Refused| refused.departs("transfer");
+            Action::Depart(transfer(text("to")).map_err(departs)?)
+        }
+        "send_digits" => {
+            let departs = |refused: Refused| refused.departs("digits");
+            Action::Depart(digits(text("digits")).map_err(departs)?)
+        }
         "voice" => Action::Voice(bounded("voice", MAX_NAME_BYTES)?),
         "language" => {
             let language = bounded("language", MAX_NAME_BYTES)?;
@@ -159,14 +174,15 @@ fn digits(digits: Result<&str, Refused>) -> Result<Departure, Refused> {
 fn refused(what: String) -> Refused {
     Refused {
         text: format!("bad_action: {what}"),
-        grave: false,
+        what: String::new(),
+        departs: None,
     }
 }
 
 impl Refused {
-    fn grave(self) -> Refused {
+    fn departs(self, from: &'static str) -> Refused {
         Refused {
-            grave: true,
+            departs: Some(from),
             ..self
         }
     }
@@ -303,14 +319,23 @@ mod tests {
             (json!({}), "does not know, \"\""),
             (json!(7), "does not know"),
         ] {
-            let Refused { text, grave } = said(&action).unwrap_err();
+            let Refused {
+                text,
+                what,
+                departs,
+            } = said(&action).unwrap_err();
             assert!(
                 text.starts_with("bad_action: ") && text.contains(words),
                 "{action}: {text}"
             );
-            let departs =
-                ["transfer", "send_digits"].contains(&action["do"].as_str().unwrap_or(""));
-            assert_eq!(grave, departs, "{action}");
+            let named = action["do"].as_str().unwrap_or_default();
+            assert_eq!(what, named, "{action}");
+            let from = match named {
+                "transfer" => Some("transfer"),
+                "send_digits" => Some("digits"),
+                _ => None,
+            };
+            assert_eq!(departs, from, "{action}");
         }
         assert!(read(b"{").unwrap_err().text.contains("no JSON"));
         let long = said(&json!({"do": "x".repeat(9000)})).unwrap_err().text;

@@ -223,9 +223,10 @@ impl Leg {
             }
             Ok(Action::Voice(voice)) => {
                 if !self.visit.house.roster.now().voices.contains_key(&voice) {
-                    return self.complain(format!(
+                    let reason = format!(
                         "not_found: it wants to speak by the voice \"{voice}\", but there is no [voices.{voice}]; the one before speaks on"
-                    ));
+                    );
+                    return self.refuse("voice", reason);
                 }
                 Reply::Speaker(self.speakers.use_voice(&voice))
             }
@@ -236,18 +237,22 @@ impl Leg {
             }
             Ok(Action::Set { name, value }) => {
                 if let Err(full) = self.history.set(&name, &value) {
-                    return self.complain(full);
+                    return self.refuse("set", full);
                 }
-                return self.keep(|leg| story::variable(&leg.visit, &name, &value));
+                return self.keep("set", |leg| story::variable(&leg.visit, &name, &value));
             }
             Ok(Action::Note(text)) => {
-                return self.keep(|leg| story::remark(&leg.visit, &text));
+                return self.keep("note", |leg| story::remark(&leg.visit, &text));
             }
-            Err(refused) if refused.grave => {
-                let (text, input) = (&refused.text, |reply| Input::Reply { turn, reply });
-                return self.call.handle_input(at, input(Reply::Failed(text)));
-            }
-            Err(refused) => return self.complain(refused.text),
+            Err(refused) => match refused.departs {
+                Some(from) => {
+                    self.responder
+                        .stays(from, &refused.text, self.turn, self.heard);
+                    self.complain(refused.text);
+                    Reply::Stays
+                }
+                None => return self.refuse(&refused.what, refused.text),
+            },
         };
         self.call.handle_input(at, Input::Reply { turn, reply });
     }
@@ -262,7 +267,13 @@ impl Leg {
         }
     }
 
-    /// Something the responder asked for cannot be; its answer goes on.
+    /// Something the responder asked for cannot be: it is told, and its answer goes on.
+    fn refuse(&mut self, what: &str, reason: String) {
+        self.responder.refused(what, &reason, self.turn, self.heard);
+        self.complain(reason);
+    }
+
+    /// Something the responder asked for cannot be.
     fn complain(&self, text: String) {
         self.write_down(&Note::Failed {
             step: "responder",
@@ -271,10 +282,14 @@ impl Leg {
     }
 
     /// One more variable or note, if there is room.
-    fn keep(&mut self, write: impl FnOnce(&Leg)) {
+    fn keep(&mut self, what: &str, write: impl FnOnce(&Leg)) {
         self.kept += 1;
+        if self.kept <= MAX_KEPT {
+            return write(self);
+        }
+        let reason = format!("bad_action: a call keeps at most {MAX_KEPT} variables and notes");
+        self.responder.refused(what, &reason, self.turn, self.heard);
         match self.kept {
-            ..=MAX_KEPT => write(self),
             n if n == MAX_KEPT + 1 => warn!(call = %self.visit.guest.call_sid,
                 "the responder keeps more than {MAX_KEPT} variables and notes; the others of this call are lost"),
             _ => debug!(call = %self.visit.guest.call_sid, "one more is lost"),

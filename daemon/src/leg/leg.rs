@@ -48,7 +48,7 @@ pub(super) struct Leg {
     /// The caller's turn as the core counts it: what plugins are told with each frame.
     pub(super) turn: u32,
     /// Samples of the caller's audio so far: the media clock of the plugin contract.
-    heard: u64,
+    pub(super) heard: u64,
     /// When the core wants to be looked at though nothing happened; asked of it once per step, not once per tick.
     deadline: Option<CallTime>,
     /// What the core has to be told of `Hold` once its other outputs are done.

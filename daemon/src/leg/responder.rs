@@ -33,7 +33,7 @@ pub(super) struct Responder {
     pub(super) begun: Option<(Turn, u32, u32)>,
     /// A fault that the core has not been told yet.
     pub(super) fault: Option<String>,
-    /// How the call came back last; a fallback may have to be told again.
+    /// How the call came back last, or why it did not go; a fallback may have to be told again.
     returned: Option<Value>,
 }
 
@@ -180,11 +180,28 @@ impl Responder {
             Return::Digits => json!({"after": "digits"}),
             Return::Transfer { outcome } => json!({"after": "transfer", "outcome": outcome}),
         };
-        if how == Return::Lost {
-            self.tell(kind::RETURNED, 0, turn, at, after.to_string().as_bytes());
+        self.is_back(after, how == Return::Lost, turn, at);
+    }
+
+    /// It wanted the call where it cannot go, for this reason. What it is back from is "transfer" or "digits".
+    pub(super) fn stays(&mut self, from: &str, reason: &str, turn: Turn, at: u64) {
+        let how = json!({"after": from, "outcome": "failed", "reason": reason});
+        self.is_back(how, false, turn, at);
+    }
+
+    /// Told at once, or with the question what now; who takes his own turns is not asked.
+    fn is_back(&mut self, how: Value, at_once: bool, turn: Turn, at: u64) {
+        if at_once || self.own_turns {
+            self.tell(kind::RETURNED, 0, turn, at, how.to_string().as_bytes());
         } else {
-            self.returned = Some(after);
+            self.returned = Some(how);
         }
+    }
+
+    /// Something else that it wanted is not done.
+    pub(super) fn refused(&mut self, what: &str, reason: &str, turn: Turn, at: u64) {
+        let refused = json!({"do": what, "reason": reason});
+        self.tell(kind::FAILED, 0, turn, at, refused.to_string().as_bytes());
     }
 
     /// The answer to this turn and those before is no longer wanted; what the caller heard of it, and whether the turn

@@ -19,6 +19,8 @@ const MAX_HISTORY: usize = 500;
 const MAX_VARIABLES: usize = 64;
 /// A variable's name and its value together.
 const MAX_VARIABLE_BYTES: usize = 4096;
+/// Actions that were not done since the last request; more are not told.
+const MAX_REFUSED: usize = 20;
 /// Keys that wait for their turn.
 const MAX_DIGITS: usize = 64;
 
@@ -34,6 +36,8 @@ pub(crate) enum Asked {
     Returned {
         after: String,
         outcome: String,
+        /// Empty unless it did not go at all.
+        reason: String,
     },
     End,
 }
@@ -92,7 +96,9 @@ pub(crate) struct Conversation {
     so_far: Option<(u32, String)>,
     digits: VecDeque<char>,
     silence: Option<u32>,
-    returned: Option<(String, String)>,
+    returned: Option<Asked>,
+    /// What was asked for and not done since the last request: the action, and why.
+    refused: VecDeque<(String, String)>,
     spoke: bool,
     /// The turns up to this one were none.
     none_before: u32,
@@ -116,6 +122,7 @@ impl Conversation {
             digits: VecDeque::new(),
             silence: None,
             returned: None,
+            refused: VecDeque::new(),
             spoke: false,
             none_before: 0,
             heard: None,
@@ -169,8 +176,19 @@ impl Conversation {
             }
             Event::Silence { count } => self.silence = Some(count),
             // A stream that broke and is back is no turn.
-            Event::Returned { after, outcome } if after != "stream" => {
-                self.returned = Some((after, outcome));
+            Event::Returned {
+                after,
+                outcome,
+                reason,
+            } if after != "stream" => {
+                self.returned = Some(Asked::Returned {
+                    after,
+                    outcome,
+                    reason,
+                });
+            }
+            Event::Refused { action, reason } if self.refused.len() < MAX_REFUSED => {
+                self.refused.push_back((action, reason));
             }
             _ => {}
         }
@@ -182,8 +200,8 @@ impl Conversation {
         let text = self.text.take().filter(|(of, _)| *of == turn);
         if let Some(count) = self.silence.take() {
             Asked::Silence(count)
-        } else if let Some((after, outcome)) = self.returned.take() {
-            Asked::Returned { after, outcome }
+        } else if let Some(returned) = self.returned.take() {
+            returned
         } else if let Some((_, text)) = text {
             Asked::Turn(Some(text))
         } else if let Some(digit) = self.digits.pop_front() {
@@ -241,13 +259,25 @@ impl Conversation {
                 body["silence"] = json!(count);
                 "silence"
             }
-            Asked::Returned { after, outcome } => {
+            Asked::Returned {
+                after,
+                outcome,
+                reason,
+            } => {
                 body["returned"] = json!({ "after": after, "outcome": outcome });
+                if !reason.is_empty() {
+                    body["returned"]["reason"] = json!(reason);
+                }
                 "returned"
             }
             Asked::End => "end",
         };
         body["event"] = json!(event);
+        if !self.refused.is_empty() {
+            let refused = self.refused.drain(..);
+            let refused = refused.map(|(action, reason)| json!({"do": action, "reason": reason}));
+            body["refused"] = refused.collect();
+        }
         body.to_string()
     }
 
@@ -484,6 +514,7 @@ mod tests {
         let returned = |after: &str| Event::Returned {
             after: after.into(),
             outcome: "busy".into(),
+            reason: String::new(),
         };
         talk.learn(returned("stream"));
         assert_eq!(over(&mut talk, 7), Asked::Turn(None));
@@ -583,11 +614,36 @@ mod tests {
             Asked::Returned {
                 after: "transfer".into(),
                 outcome: "no-answer".into(),
+                reason: String::new(),
+            },
+            Asked::Returned {
+                after: "transfer".into(),
+                outcome: "failed".into(),
+                reason: "bad_action: no number".into(),
             },
         ] {
             let body = body(&mut talk, 4, &asked);
             assert_eq!(body["history"][3], json!({"digit": "#"}), "{asked:?}");
         }
+    }
+
+    #[test]
+    fn what_was_not_done_is_told_once_and_with_a_bound() {
+        let mut talk = conversation();
+        for n in 0..=MAX_REFUSED {
+            talk.learn(Event::Refused {
+                action: "voice".into(),
+                reason: format!("not_found: {n}"),
+            });
+        }
+        let told = body(&mut talk, 1, &Asked::Turn(None));
+        let refused = told["refused"].as_array().unwrap();
+        assert_eq!(refused.len(), MAX_REFUSED);
+        assert_eq!(refused[0], json!({"do": "voice", "reason": "not_found: 0"}));
+        assert_eq!(
+            body(&mut talk, 2, &Asked::Turn(None))["refused"],
+            Value::Null
+        );
     }
 
     #[test]

@@ -78,6 +78,62 @@ fn the_call_leaves_when_everything_said_before_was_heard_and_says_the_rest_when_
     );
 }
 
+/// The responder sends its first caller where he cannot go, between two sentences, and then does this.
+fn stays(then: impl Fn() -> Vec<(u64, Does)> + 'static) -> Chart {
+    let mut drawing = departs(None).shows("rtcfD");
+    drawing.world.responder = Box::new(move |turn| match turn {
+        1 => vec![
+            (0, Does::Says("abc".into())),
+            (0, Does::Stays),
+            (0, Does::Says("defg".into())),
+            (300, Does::Finishes),
+        ],
+        _ => then(),
+    });
+    drawing
+}
+
+#[test]
+fn who_wants_the_call_where_it_cannot_go_is_asked_what_now_when_all_he_said_was_heard() {
+    let world = stays(|| vec![(0, Does::Says("hi".into())), (0, Does::Finishes)]).plays(
+        "
+        caller  ssss......................
+        bot     .........1112222.33.......
+        log            rt      r
+        log            t       t
+        ",
+    );
+    assert_eq!(prompts(&world)[1..], [Prompt::Returned]);
+}
+
+#[test]
+fn who_speaks_before_he_is_asked_what_now_is_answered_instead() {
+    let world = stays(|| vec![(0, Does::Says("hi".into())), (0, Does::Finishes)]).plays(
+        "
+        caller  ssss......ssssss............
+        bot     .........111.........33.....
+        log            rt     c    r
+        log            t           t
+        ",
+    );
+    assert!(matches!(prompts(&world)[1], Prompt::Speech { .. }));
+}
+
+#[test]
+fn who_answers_that_with_the_same_has_failed() {
+    let mut drawing = stays(|| vec![(0, Does::Stays), (0, Does::Finishes)]);
+    drawing.world.later(9000, Event::Tick);
+    let world = drawing.plays(
+        "
+        caller  ssss......................
+        bot     .........1112222..........
+        log            rt      r
+        log            t       f
+        ",
+    );
+    assert_eq!(prompts(&world)[1..], [Prompt::Returned]);
+}
+
 #[test]
 fn whoever_speaks_before_the_call_leaves_prevents_it() {
     let world = departs(None).plays(

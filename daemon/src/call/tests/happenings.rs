@@ -29,6 +29,8 @@ pub(super) enum Does {
     Insists(String),
     /// Has the call leave its stream.
     Departs(Departure),
+    /// Wanted to, for somewhere it cannot go.
+    Stays,
     /// What it says from now on is said by this speaker.
     Speaks(u32),
     Sounds(u64),

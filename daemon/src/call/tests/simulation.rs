@@ -228,11 +228,12 @@ fn answers(dice: &mut Dice) -> Vec<(u64, Does)> {
                 does.push((at, Does::Insists(firm)));
             }
             4 if dice.once_in(6) => {
-                let to = match dice.once_in(2) {
-                    true => Departure::Digits("12#".into()),
-                    false => Departure::Transfer("+1".into()),
+                let departs = match dice.from(0, 2) {
+                    0 => Does::Departs(Departure::Digits("12#".into())),
+                    1 => Does::Departs(Departure::Transfer("+1".into())),
+                    _ => Does::Stays,
                 };
-                does.push((at, Does::Departs(to)));
+                does.push((at, departs));
             }
             4 if dice.once_in(4) => does.push((at, Does::Speaks(dice.from(0, 2) as u32))),
             _ => does.push((at, Does::Says(dice.sentence(12)))),

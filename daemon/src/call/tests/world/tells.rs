@@ -153,6 +153,7 @@ impl World {
                 },
             ),
             Does::Departs(to) => Reply::Depart(to.clone()),
+            Does::Stays => Reply::Stays,
             Does::Speaks(speaker) => Reply::Speaker(*speaker),
             Does::HangsUp => Reply::HangUp,
             Does::Finishes => Reply::Done,
