@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use support::callers::{found, record};
 use support::edited::{Edited, ONE, THREE, TWO, compile, sayers, sayers_config};
-use support::{Bystander, CONFIG, Daemon, Dice, compile_plugin, phone, speech, spoken_as, until};
+use support::{
+    Bystander, CONFIG, Daemon, Dice, Raw, compile_plugin, phone, speech, spoken_as, token_in, until,
+};
 use voice_streamer::config::{self, Env};
 use voice_streamer::phone::{Happening, Line, Report, Script, Step};
 
@@ -60,6 +62,53 @@ fn texts(daemon: &Daemon, call_sid: &str) -> Vec<String> {
     let rows = logs["logs"].as_array().unwrap();
     let text = |row: &Value| row["response_text"].as_str().unwrap().to_owned();
     rows.iter().rev().map(text).collect()
+}
+
+/// A call in which nobody says anything any more, when another build or model of what it spoke with and was heard by comes.
+#[test]
+fn a_silent_call_keeps_no_old_plugin_in_memory() {
+    let plugins = ["moody", "scribe"];
+    let own = "responder = \"echo\"\nvoice = \"low\"\ntranscriber = \"first\"";
+    let config = CONFIG.replacen("responder = \"echo\"\nvoice = \"english\"", own, 1);
+    assert_ne!(config, CONFIG);
+    let tables = plugins.map(|name| format!("[plugins.{name}]\nlibrary = \"./lib{name}.so\"\n"));
+    let more = "[voices.low]\nplugin = \"moody\"\n[transcribers.first]\nplugin = \"scribe\"\nsays = \"words\"\n";
+    let edited = Edited::of(&(config + &tables.concat() + more), |folder| {
+        for plugin in plugins {
+            compile_plugin(plugin, folder);
+        }
+    });
+    let sid = "CA5110000000000000000000000000000a";
+    let (_, twiml) = edited.daemon.webhook("/twilio/stream/", sid, "+15550100");
+    let mut raw = Raw::open(&edited.daemon);
+    raw.start(sid, &token_in(&twiml));
+    until("the greeting is said", || {
+        let said = texts(&edited.daemon, sid);
+        (said == ["Hello, this is the echo."]).then_some(())
+    });
+    let mut text = edited.text();
+    for plugin in plugins {
+        let library = format!("lib{plugin}.so\"");
+        text = text.replace(&library, &format!("{library}\nmodel = \"two\""));
+    }
+    edited.save(&text);
+    edited.reload();
+    until("both have been closed", || {
+        let log = edited.daemon.log();
+        let closed = |plugin: &&str| {
+            let closed =
+                |line: &str| line.contains("the plugin is closed") && line.contains(*plugin);
+            log.lines().any(closed)
+        };
+        plugins.iter().all(|plugin| closed(&plugin)).then_some(())
+    });
+    assert_eq!(
+        edited.daemon.metric("calls_active"),
+        1,
+        "and the call goes on"
+    );
+    raw.stop();
+    edited.daemon.is_whole();
 }
 
 #[test]

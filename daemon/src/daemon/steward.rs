@@ -13,7 +13,8 @@
 //! start, and would now be left out for the very same reason, may stay so; else a daemon that began without it could never
 //! be changed again. The default agent must be whole, as at the start.
 //!
-//! A generation that nobody needs any more closes when its last stream is gone; running calls are not touched.
+//! A generation that nobody needs any more closes when its last stream is gone: of running calls those that are not at
+//! work are let go at once, the others when they have finished, and responders with their calls.
 
 use super::plugins::{
     Before, Opened, libraries, need_default_agent, not_to_be_had, open_plugins, sheet,
@@ -197,7 +198,10 @@ impl Steward {
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         };
         match prepared {
-            Ok(ready) => self.apply(ready, &mut next),
+            Ok(ready) => {
+                self.apply(ready, &mut next);
+                self.desk.media.let_go().await;
+            }
             Err(error) => next.last.outcome = Outcome::Refused { error },
         }
         let mended = matches!(standing.last.outcome, Outcome::Refused { .. });

@@ -212,6 +212,16 @@ impl Leg {
         moves
     }
 
+    /// The configuration has changed: what is not at work does not keep a plugin in memory that others have no more. The
+    /// responder stays, as it does through the whole call.
+    pub(super) fn let_go(&mut self) {
+        let roster = self.visit.house.roster.now();
+        self.mouth.let_go(&roster);
+        for listener in self.listeners.each() {
+            listener.let_go(&roster);
+        }
+    }
+
     /// When to look here again if nothing comes before: at the next tick while somebody has been asked for something,
     /// else at the core's deadline, or soon, because plugins may also speak unasked.
     pub(super) fn look_at(&self, now: Instant) -> Instant {

@@ -96,6 +96,13 @@ impl Legs {
         });
     }
 
+    /// The configuration has changed.
+    pub(super) fn let_go(&mut self) {
+        for parked in self.parked.values_mut() {
+            parked.leg.let_go();
+        }
+    }
+
     /// Ends this call, or all of them, if they wait here.
     pub(super) fn end(&mut self, call_sid: Option<&str>, why: Why, moment: &mut Moment<'_>) {
         let mut nowhere = Outbox::default();

@@ -221,6 +221,13 @@ impl Line {
         }
     }
 
+    /// The configuration has changed.
+    pub(super) fn let_go(&mut self) {
+        if let State::Talking(leg) = &mut self.state {
+            leg.let_go();
+        }
+    }
+
     /// Plugin rings, deadlines, bytes that wait, peers that keep us waiting: every 5 ms, unless the line is so quiet that
     /// [`Line::look`] says later.
     pub(super) fn tick(&mut self, moment: &mut Moment<'_>) {

@@ -92,6 +92,8 @@ pub(super) struct Listener {
     language: Option<String>,
     /// The latest stretch; 0 before the first.
     stretch: Stretch,
+    /// It has not ended.
+    sounds: bool,
     unanswered: Vec<Unanswered>,
     delivered: VecDeque<Delivered>,
     /// His stream broke while he was told something; what that means is found out at the next look.
@@ -128,6 +130,7 @@ impl Listener {
             open: None,
             language: None,
             stretch: 0,
+            sounds: false,
             unanswered: Vec::new(),
             delivered: VecDeque::new(),
             fault: None,
@@ -177,6 +180,7 @@ impl Listener {
             Sounded::Paused => (kind::SPEECH_END, 0),
             Sounded::Ended => (kind::SPEECH_END, flag::LAST),
         };
+        self.sounds = heard != Sounded::Ended;
         self.wait_for(stretch, heard);
         if let Some(open) = &mut self.open
             && let Err(fault) = open.stream.send(kind, flags, stretch, at, &[])
@@ -426,6 +430,15 @@ impl Listener {
     /// From the next stretch on the caller is expected to speak this language; `None`: the configured one.
     pub(super) fn expect(&mut self, language: Option<&str>) {
         self.language = language.map(str::to_owned);
+    }
+
+    /// The configuration has changed: who is of a plugin that is open no more or anew, hears nothing and owes nothing, is
+    /// let go, so that he does not stay in memory until the caller speaks again. Then another listens.
+    pub(super) fn let_go(&mut self, roster: &Roster) {
+        if !self.sounds && self.unanswered.is_empty() {
+            self.open
+                .take_if(|open| !roster.has(open.stream.generation()));
+        }
     }
 
     /// The next thing that was delivered.

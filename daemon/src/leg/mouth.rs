@@ -371,6 +371,16 @@ impl Mouth {
         }
     }
 
+    /// The configuration has changed: a voice that is at work for nobody, and of a plugin that is open no more or anew, is
+    /// let go, so that it does not stay in memory until the agent speaks again.
+    pub(super) fn let_go(&mut self, roster: &Roster) {
+        let speaks = |saying: &Saying| matches!(saying.source, Source::Voice);
+        if !self.saying.as_ref().is_some_and(speaks) {
+            self.stream
+                .take_if(|open| !roster.has(open.stream.generation()));
+        }
+    }
+
     /// Whether an utterance is under way: its samples come next, before anybody else's.
     pub(super) fn is_saying(&self) -> bool {
         self.saying.is_some()

@@ -3,7 +3,8 @@
 //! between, and waits for nobody. Looked at once per call and once per utterance, never per frame.
 //!
 //! What a running call keeps of an old roster: its agent's responders and settings, and every stream it has started. What
-//! it takes from the new one: the voice with the next utterance, the transcriber with the next stretch of speech.
+//! it takes from the new one: the voice with the next utterance, the transcriber with the next stretch of speech. What it has
+//! of neither at work is let go when the new one comes.
 
 use super::{Agent, Setup};
 use crate::plugin::{self, Generation};
@@ -88,6 +89,12 @@ impl Roster {
     fn is_there(&self, plugin: &str) -> bool {
         let plugin = self.plugins.get(plugin);
         plugin.is_some_and(|plugin| !plugin.is_hung())
+    }
+
+    /// Whether this one is what stands under its name.
+    pub fn has(&self, generation: &Generation) -> bool {
+        let now = self.plugins.get(generation.name());
+        now.is_some_and(|now| now.number() == generation.number())
     }
 
     /// Plugins that agents cannot do without, and that nobody has opened, or that hang; in order, each once. The first of

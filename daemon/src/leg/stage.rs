@@ -88,6 +88,11 @@ impl Stage {
         }
     }
 
+    /// Streams of the plugin that run.
+    pub(super) fn streams(&self) -> usize {
+        self.generation.streams()
+    }
+
     /// From now on these are there, as voices and as transcribers, beside the plugin and the agent.
     pub(super) fn hire(&self, setups: impl IntoIterator<Item = Setup>) {
         let setups: BTreeMap<String, Arc<Setup>> = setups

@@ -65,6 +65,7 @@ pub struct Accepted {
 enum Command {
     Serve(Accepted),
     End { call_sid: Option<String>, why: Why },
+    LetGo,
     Answer(oneshot::Sender<()>),
 }
 
@@ -146,6 +147,15 @@ impl MediaThreads {
             };
             if thread.commands.send(command).await.is_err() {
                 warn!("a media thread is gone; nothing to end there");
+            }
+        }
+    }
+
+    /// The roster has changed: no call keeps a plugin open that it does not use and that others have no more.
+    pub async fn let_go(&self) {
+        for thread in &self.threads {
+            if thread.commands.send(Command::LetGo).await.is_err() {
+                warn!("a media thread is gone; its plugins stay open");
             }
         }
     }
@@ -377,6 +387,12 @@ fn carry_out(command: Command, shared: &Shared, lines: &mut Vec<Served>) {
                 warn!("a media stream was lost while it was handed over: {error}");
             }
         },
+        Command::LetGo => {
+            for served in lines {
+                served.line.borrow_mut().let_go();
+            }
+            shared.legs.borrow_mut().let_go();
+        }
         // Whoever asked may have gone.
         Command::Answer(answer) => drop(answer.send(())),
         Command::End { call_sid, why } => {

@@ -88,6 +88,13 @@ impl Rig {
         self.listener.failed(house, why, now);
     }
 
+    /// The configuration was changed, and the plugin is still there or is not.
+    fn let_go(&mut self, there: bool) {
+        let now = self.stage.visit.house.roster.now();
+        let nobody = Roster::default();
+        self.listener.let_go(if there { &*now } else { &nobody });
+    }
+
     /// Everything delivered so far, each in a word or two.
     fn delivered(&mut self) -> Vec<String> {
         let mut all = Vec::new();
@@ -170,6 +177,29 @@ fn a_new_configuration_hears_the_next_stretch_and_the_half_second_before_it() {
             "2 final mulaw 8000, 1600 samples after 4000, loudest 0"
         ]
     );
+}
+
+#[test]
+fn who_hears_nothing_and_owes_nothing_is_let_go_when_he_is_no_more() {
+    let mut rig = Rig::new(json!({"says": "old"}), None);
+    rig.begin();
+    let streams = |rig: &Rig| rig.stage.streams();
+    rig.let_go(true);
+    assert_eq!(streams(&rig), 1, "the same plugin is there");
+    rig.tell(1, Sounded::Started);
+    for heard in [Sounded::Started, Sounded::Paused] {
+        rig.tell(1, heard);
+        rig.let_go(false);
+        assert_eq!(streams(&rig), 1, "a stretch has not ended");
+    }
+    rig.tell(1, Sounded::Ended);
+    rig.let_go(false);
+    assert_eq!(streams(&rig), 1, "its words are owed");
+    assert_eq!(rig.delivered(), ["1 begun by 0, 0 behind", "1 final old"]);
+    rig.let_go(false);
+    assert_eq!(streams(&rig), 0);
+    rig.say(2);
+    assert_eq!(rig.delivered(), ["2 begun by 0, 0 behind", "2 final old"]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::leg::Setup;
 use crate::leg::stage::{Stage, setup};
+use crate::leg::{Roster, Setup};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -199,6 +199,21 @@ fn half_an_utterance_is_never_kept() {
         assert_eq!(whole.samples, WHOLE);
         assert!(whole.half > before + 1, "made anew after {steps} steps");
     }
+}
+
+#[test]
+fn a_voice_that_is_no_more_is_let_go_unless_it_speaks() {
+    let mut rig = Rig::new([voice("own", json!({}), None)]);
+    rig.say(0);
+    rig.mouth.let_go(&rig.stage.visit.house.roster.now());
+    assert_eq!(rig.stage.streams(), 1, "the same plugin is there");
+    rig.begins(0, "words", false);
+    rig.mouth.let_go(&Roster::default());
+    assert_eq!(rig.stage.streams(), 1, "it speaks");
+    rig.mouth.cancel(rig.utterance);
+    rig.mouth.let_go(&Roster::default());
+    assert_eq!(rig.stage.streams(), 0);
+    assert_eq!(rig.say(0), Said::tone((0, 0), 10));
 }
 
 #[test]
