@@ -19,7 +19,7 @@ const ASK: Duration = Duration::from_millis(150);
 const SETTLE_MS: u64 = 300;
 
 /// How long the daemon may take to write down the end of a call that is over.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Time and name, before what is said.
 const MARGIN: usize = 15;
