@@ -178,18 +178,30 @@ fn files() -> Vec<(String, PathBuf, String)> {
         .collect()
 }
 
-/// The code of a file without its unit tests and comments.
+/// The code of a file without its unit tests and comments. What is behind the tests is code again.
 fn code(text: &str) -> String {
-    let before_tests = text
-        .split("#[cfg(test)]\n#[allow(clippy::unwrap_used)]\nmod")
-        .next()
-        .unwrap();
-    let before_tests = before_tests.split("#[cfg(test)]\nmod").next().unwrap();
-    before_tests
-        .lines()
-        .map(|line| line.split("//").next().unwrap())
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut code = Vec::new();
+    let (mut is_test, mut in_tests) = (false, false);
+    for line in text.lines() {
+        is_test |= line == "#[cfg(test)]";
+        let opens = line.ends_with('{');
+        if in_tests {
+            in_tests = line != "}";
+        } else if is_test && line.starts_with('#') {
+            // Attributes, until it is known of what.
+        } else if is_test {
+            (is_test, in_tests) = (false, opens);
+        } else {
+            code.push(line.split("//").next().unwrap());
+        }
+    }
+    code.join("\n")
+}
+
+#[test]
+fn code_goes_on_behind_tests() {
+    let text = "use a; // why\n#[cfg(test)]\nmod tests;\nuse b;\n#[cfg(test)]\n#[allow(x)]\nmod more {\n    c\n}\nuse d;";
+    assert_eq!(code(text), "use a; \nuse b;\nuse d;");
 }
 
 fn is_test_file(path: &Path, text: &str) -> bool {
