@@ -68,7 +68,7 @@ fn check_says_which_languages_a_voice_knows() {
     let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
     assert_eq!(said.status.code(), Some(78), "{text}");
     let place =
-        "config.toml:32:12: voices.other.language: the plugin \"pico\" does not know \"ja-JP\"";
+        "config.toml:33:12: voices.other.language: the plugin \"pico\" does not know \"ja-JP\"";
     assert!(text.contains(place), "{text}");
     assert!(
         text.contains("= it knows en-US, en-GB, es-ES, de-DE, fr-FR, it-IT"),
