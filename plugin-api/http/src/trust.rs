@@ -41,13 +41,13 @@ pub(crate) fn authorities(pem: &str) -> Result<Vec<reqwest::Certificate>> {
     Ok(found)
 }
 
-/// Why there is no encrypted connection, and what to do about it; `None` if it is something else that went wrong. A second
-/// try would go no better.
+/// Why nobody is trusted with what was to be asked, and what to do about it; `None` if it is something else that went wrong.
+/// A second try would go no better.
 pub fn distrust(error: &reqwest::Error) -> Option<String> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref() {
-            return Some(in_words(error));
+            return in_words(error);
         }
         // What is inside an I/O error is not its source; the source of that is.
         let inside = error
@@ -61,15 +61,17 @@ pub fn distrust(error: &reqwest::Error) -> Option<String> {
     None
 }
 
-fn in_words(error: &rustls::Error) -> String {
-    let certificate = match error {
-        rustls::Error::InvalidCertificate(certificate) => certificate,
+fn in_words(error: &rustls::Error) -> Option<String> {
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => Some(refused(certificate)),
         rustls::Error::InvalidMessage(_) => {
-            return "what answers there does not speak TLS: is http meant, or another port?"
-                .to_owned();
+            Some("what answers there does not speak TLS: is http meant, or another port?".into())
         }
-        other => return format!("no encrypted connection: {other}"),
-    };
+        _ => None,
+    }
+}
+
+fn refused(certificate: &CertificateError) -> String {
     match certificate {
         CertificateError::UnknownIssuer => "nobody who is trusted here has signed its certificate: name your own authority \
              by `ca = \"${file:company-ca.pem}\"` in the plugin's table, or add it to the system's certificates"
