@@ -223,10 +223,12 @@ impl Leg {
     }
 
     /// When to look here again if nothing comes before: at the next tick while somebody has been asked for something,
-    /// else at the core's deadline, or soon, because plugins may also speak unasked.
+    /// else at the core's deadline, or soon, because plugins may also speak unasked. An answer that is held back is not
+    /// asked for yet: none of it is sent before the turn is over, and its voice rings.
     pub(super) fn look_at(&self, now: Instant) -> Instant {
-        let quiet = self.responder.own_turns || self.call.floor() == Floor::Listening;
-        if !quiet || self.mouth.is_saying() || self.responder.fault.is_some() {
+        let held_back = self.call.floor() == Floor::Listening;
+        let quiet = held_back || (self.responder.own_turns && !self.mouth.is_saying());
+        if !quiet || self.responder.fault.is_some() {
             return now;
         }
         let soon = now + Duration::from_millis(QUIET_MS);

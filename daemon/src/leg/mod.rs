@@ -40,6 +40,8 @@ mod lateness;
 // The room is named after what lives in it.
 #[allow(clippy::module_inception)]
 mod leg;
+#[cfg(test)]
+mod leg_tests;
 mod legs;
 mod line;
 mod lineup;
