@@ -467,7 +467,8 @@ fn what_every_caller_hears_is_known_from_what_only_this_one_does() {
         assert_eq!(fixed(&walk.hears(Input::Digit(key))), [""; 0]);
     }
     // Kept with the call before it came to this flow, and not what the file says.
-    let other = BTreeMap::from([("company".to_owned(), "Anna".to_owned())]);
+    let mut other = given;
+    other.insert("company".to_owned(), "Anna".to_owned());
     let mut walk = Walk::new(flow(GREETINGS), "en", other);
     assert_eq!(fixed(&walk.enter()), ["Which number?"]);
 }
