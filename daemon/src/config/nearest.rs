@@ -4,19 +4,26 @@
 
 /// The candidate that the word was most likely meant to be, or `None` if none is near enough to suggest.
 ///
-/// Near enough is one slip in three letters; swapped neighbours count as one slip.
+/// Near enough is one slip in three letters; swapped neighbours count as one slip. So is what only lacks its unit.
 pub(super) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
     let limit = (word.chars().count() / 3).max(1);
+    let lacks_its_unit = |candidate: &str| {
+        let unit = candidate.strip_prefix(word);
+        unit.is_some_and(|unit| UNITS.contains(&unit)) && !word.is_empty()
+    };
     candidates
         .into_iter()
         .map(|candidate| (slips(word, candidate), candidate))
-        .filter(|&(slips, _)| slips <= limit)
+        .filter(|&(slips, candidate)| slips <= limit || lacks_its_unit(candidate))
         .min()
         .map(|(_, candidate)| candidate)
 }
+
+/// What ends the name of a key that is a time.
+const UNITS: [&str; 2] = ["_ms", "_secs"];
 
 /// Longer words are never near anything: this bounds the work, which grows with the product of the lengths.
 const WORD_CHARS: usize = 64;
@@ -56,6 +63,11 @@ mod tests {
         assert_eq!(nearest("end_of_turn", keys), Some("end_of_turn_ms"));
         assert_eq!(nearest("barge-in", keys), Some("barge_in"));
         assert_eq!(nearest("greeting", keys), None);
+        assert_eq!(
+            nearest("drain", ["calls", "drain_secs"]),
+            Some("drain_secs")
+        );
+        assert_eq!(nearest("voice", ["voice_deadline_ms"]), None);
         assert_eq!(nearest("", keys), None);
         assert_eq!(nearest(&"e".repeat(100_000), keys), None);
     }

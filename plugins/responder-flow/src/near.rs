@@ -3,13 +3,16 @@
 /// Longer words are near nothing: this bounds the work.
 const WORD_CHARS: usize = 64;
 
+/// What ends the name of a key that is a time.
+const UNITS: [&str; 2] = ["_ms", "_secs"];
+
 /// The hint, with a space before it, or nothing: one slip in three letters is near, and so is what only lacks its unit
 /// (`timeout` for `timeout_ms`).
 pub(crate) fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
     let limit = (word.chars().count() / 3).max(1);
     let lacks_its_unit = |candidate: &str| {
         let unit = candidate.strip_prefix(word);
-        unit.is_some_and(|unit| !word.is_empty() && unit.starts_with('_'))
+        unit.is_some_and(|unit| UNITS.contains(&unit)) && !word.is_empty()
     };
     let near = known
         .into_iter()
