@@ -216,7 +216,7 @@ mod tests {
         let plain = std::thread::spawn(move || {
             use std::io::{Read as _, Write as _};
             let (mut stream, _) = server.accept().unwrap();
-            stream.read(&mut [0; 16]).unwrap();
+            stream.read_exact(&mut [0; 16]).unwrap();
             stream
                 .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 .unwrap();
