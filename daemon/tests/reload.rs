@@ -100,7 +100,7 @@ fn a_silent_call_keeps_no_old_plugin_in_memory() {
                 |line: &str| line.contains("the plugin is closed") && line.contains(*plugin);
             log.lines().any(closed)
         };
-        plugins.iter().all(|plugin| closed(plugin)).then_some(())
+        plugins.iter().all(closed).then_some(())
     });
     assert_eq!(
         edited.daemon.metric("calls_active"),

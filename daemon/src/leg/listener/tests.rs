@@ -92,7 +92,7 @@ impl Rig {
     fn let_go(&mut self, there: bool) {
         let now = self.stage.visit.house.roster.now();
         let nobody = Roster::default();
-        self.listener.let_go(if there { &*now } else { &nobody });
+        self.listener.let_go(if there { &now } else { &nobody });
     }
 
     /// Everything delivered so far, each in a word or two.
