@@ -80,7 +80,7 @@ static SPEAKER: AtomicI32 = AtomicI32::new(0);
 /// Both ends of a pipe: what is written to it from memory that is not there is refused, not a crash of its own.
 static PROBE: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 
-/// What only the one thread that speaks may touch, or nobody but [`install`] before there is a handler.
+/// What only the one thread that speaks may touch, or nobody but [`name_who_crashes`] before there is a handler.
 struct Alone<T>(UnsafeCell<T>);
 
 // SAFETY: see the type: whoever touches it is alone.
