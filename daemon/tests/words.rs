@@ -212,9 +212,10 @@ fn a_responder_acts_once_for_each_action_and_what_cannot_be_done_is_told() {
     assert!(voice.contains("there is no [voices.nobody]"), "{voice}");
     assert!(unknown.contains("does not know"), "{unknown}");
     assert!(transfer.contains("the moon"), "{transfer}");
+    // What would have taken the caller elsewhere is asked about as a return that has failed, and the puppet, who is told no
+    // words with it, says so.
     let said = texts(&record, "said");
-    let apology = "Sorry, something went wrong. Could you say that again?";
-    assert_eq!(said, ["Done.", apology, "Bye."], "{record:#?}");
+    assert_eq!(said, ["Done.", "No words.", "Bye."], "{record:#?}");
     let ended = rows(&record, "call_ended");
     assert_eq!(ended[0].1["reason"], "agent_hung_up");
 }
